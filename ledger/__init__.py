@@ -1,0 +1,1 @@
+"""The record: decides and remembers. Knows no view and no command line."""

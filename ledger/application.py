@@ -1,0 +1,269 @@
+"""Ledger: load, decide, save; decide again on a conflict; answer a repeat at once.
+
+The one place where a command, alone or in a batch, becomes events on the record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import UTC, timedelta
+from typing import Any, Final
+
+import msgspec
+from eventsourcing.application import AggregateNotFoundError, Application
+from eventsourcing.persistence import (
+    IntegrityError,
+    Mapper,
+)
+
+from ledger.commands.registry import Request, find
+from ledger.decision import Decision
+from ledger.errors import (
+    AccordError,
+    BatchRefused,
+    InvalidValue,
+    NotFound,
+    Refused,
+)
+from ledger.event import A, Event, fold
+from ledger.provenance import Actor, Provenance, status_of
+from ledger.store import Store, Submission
+from ledger.transcoding import EventMapper, decode, to_builtins
+from ledger.values import Slug
+from ledger.version import __version__
+
+TRIES: Final = 5
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What a command wrote: its id, the events, and whether it was a repeat."""
+
+    command_id: str
+    events: tuple[Event[Any], ...]
+    repeated: bool = False
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """The positions of the events that it wrote, or wrote the first time."""
+        return tuple(event.position for event in self.events)
+
+
+class Ledger(Application[str]):
+    """The application. Made by `open_ledger`, around a store that is open."""
+
+    name = "accord"
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.clock = store.clock
+        super().__init__(env={"PERSISTENCE_MODULE": "eventsourcing.popo"})
+
+    def construct_mapper(self) -> Mapper[str]:
+        """Our own mapper: see transcoding."""
+        return EventMapper()
+
+    def construct_recorder(self) -> Store:
+        """Our own recorder: see store."""
+        return self.store
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()
+        super().close()
+
+    # A decision's source.
+    def load(self, kind: type[A], stream: str) -> A:
+        """The aggregate of a stream, version 0 where it has no events."""
+
+        def project(_: A | None, events: Iterable[Event[Any]]) -> A | None:
+            aggregate = fold(kind, stream, events)
+            return aggregate if aggregate.exists else None
+
+        try:
+            return self.repository.get(stream, projector_func=project)
+        except AggregateNotFoundError:
+            return kind(stream)
+
+    def streams(self, kind: str, deal: str) -> Iterable[str]:
+        """The streams of a kind that have events of a deal."""
+        return self.store.streams(kind, deal)
+
+    def execute(self, request: Request, *, actor: str | None = None) -> Receipt:
+        """Carry out one command; `actor` stands in where the request names none."""
+        return self._write([(1, request)], actor, batch=False)[0]
+
+    def execute_batch(
+        self, requests: Sequence[tuple[int, Request]], *, actor: str | None = None
+    ) -> list[Receipt]:
+        """Carry out numbered commands, all or none; BatchRefused lists every problem."""
+        return self._write(requests, actor, batch=True)
+
+    def dry_run(
+        self, requests: Sequence[tuple[int, Request]], *, actor: str | None = None
+    ) -> list[Event[Any]]:
+        """The events that a batch would record now; BatchRefused as `execute_batch`."""
+        decision, _ = self._decide(requests, actor, uuid.uuid4().hex, batch=True)
+        return decision.events
+
+    def _write(
+        self,
+        requests: Sequence[tuple[int, Request]],
+        actor: str | None,
+        *,
+        batch: bool,
+    ) -> list[Receipt]:
+        batch_id = uuid.uuid4().hex
+        for _ in range(TRIES):
+            decision, plan = self._decide(requests, actor, batch_id, batch=batch)
+            submissions = [s for s in plan if isinstance(s, Submission)]
+            if not submissions:
+                return [entry for entry in plan if isinstance(entry, Receipt)]
+            try:
+                # The recordings that save() returns hold unstamped bytes.
+                recordings = self.save(
+                    *decision.events,
+                    expects=decision.expects,
+                    commands=submissions,
+                    batch=batch_id if batch else None,
+                )
+            except IntegrityError as error:
+                conflict = error
+                continue
+            first = recordings[0].notification.id if recordings else 0
+            return self._receipts(plan, first)
+        raise Refused(
+            "REC-06",
+            f"Someone else kept changing what this needs ({conflict}); "
+            f"{TRIES} tries were made and nothing was written.",
+            todo="Look at the deal again and repeat the command.",
+        )
+
+    def _receipts(
+        self, plan: Sequence[Receipt | Submission], first: int
+    ) -> list[Receipt]:
+        receipts = []
+        for entry in plan:
+            if isinstance(entry, Receipt):
+                receipts.append(entry)
+                continue
+            events = self._events(first, first + entry.events - 1)
+            first += entry.events
+            receipts.append(Receipt(entry.command_id, events))
+        return receipts
+
+    def _events(self, first: int, last: int) -> tuple[Event[Any], ...]:
+        if last < first:
+            return ()
+        found = self.store.select_notifications(first, last - first + 1)
+        return tuple(decode(item.state, position=item.id) for item in found)
+
+    def _decide(
+        self,
+        requests: Sequence[tuple[int, Request]],
+        actor: str | None,
+        batch_id: str,
+        *,
+        batch: bool,
+    ) -> tuple[Decision, list[Receipt | Submission]]:
+        decision = Decision(self, self.clock)
+        plan: list[Receipt | Submission] = []
+        problems: list[tuple[int, AccordError]] = []
+        seen: dict[str, str] = {}
+        for line, request in requests:
+            try:
+                plan.append(self._decide_one(decision, request, actor, batch_id, seen))
+            except (Refused, NotFound, InvalidValue) as error:
+                if not batch:
+                    raise
+                problems.append((line, error))
+        if problems:
+            raise BatchRefused(problems)
+        return decision, plan
+
+    def _decide_one(
+        self,
+        decision: Decision,
+        request: Request,
+        actor: str | None,
+        batch_id: str,
+        seen: dict[str, str],
+    ) -> Receipt | Submission:
+        command = find(request.command)
+        arguments = command.decode(request.parameters)
+        deal = Slug.parse(request.deal)
+        named = request.actor or actor
+        if not named:
+            raise InvalidValue(
+                "Nobody acts. Give --actor NAME@PARTY, or set ACCORD_ACTOR."
+            )
+        who = Actor.parse(named)
+        digest = _digest(request, who)
+        command_id = request.command_id or uuid.uuid4().hex
+        known = self._known(command_id, digest, seen)
+        if known:
+            return known
+        seen[command_id] = digest
+        today = self.clock().astimezone(UTC).date()
+        latest = (self.clock() + timedelta(hours=14)).astimezone(UTC).date()
+        effective_on = request.effective_on or today
+        if effective_on > latest:
+            raise Refused(
+                "REC-11",
+                f"{effective_on} is in the future; today is {today}.",
+                todo="An event is a fact: record it when it has happened.",
+            )
+        before = len(decision.events)
+        decision.begin(
+            Provenance(
+                deal=deal,
+                actor=who.name,
+                party=who.party,
+                effective_on=effective_on,
+                command=command.name,
+                command_id=command_id,
+                command_digest=digest,
+                correlation_id=request.correlation_id or batch_id,
+                software=__version__,
+                status=status_of(request.evidence, request.status),
+                evidence=request.evidence,
+                reason=request.reason,
+            )
+        )
+        command.run(decision, **arguments)
+        return Submission(command_id, digest, len(decision.events) - before)
+
+    def _known(
+        self, command_id: str, digest: str, seen: dict[str, str]
+    ) -> Receipt | None:
+        recorded = self.store.command(command_id)
+        first = recorded.digest if recorded else seen.get(command_id)
+        if first is not None and first != digest:
+            raise Refused(
+                "REC-05",
+                f"The command id {command_id!r} was used before, for something else.",
+                todo="Use a new id for a new command.",
+            )
+        if recorded:
+            events = self._events(recorded.first, recorded.last)
+            return Receipt(command_id, events, repeated=True)
+        if first is not None:
+            raise Refused(
+                "REC-05", f"The command id {command_id!r} stands twice in this batch."
+            )
+        return None
+
+
+def _digest(request: Request, who: Actor) -> str:
+    content = {
+        "command": request.command,
+        "deal": request.deal,
+        "actor": str(who),
+        "effective_on": to_builtins(request.effective_on),
+        "status": request.status,
+        "evidence": to_builtins(request.evidence),
+        "reason": request.reason,
+        "parameters": to_builtins(request.parameters),
+    }
+    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()

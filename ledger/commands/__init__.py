@@ -1,0 +1,1 @@
+"""One module per noun; each public function is the single definition of a command."""

@@ -1,0 +1,78 @@
+"""What can go wrong, as a tree; an error takes facts and builds its own sentence.
+
+    AccordError
+    ├── Refused              a rule said no; carries the rule's code
+    ├── NotFound             the thing asked for is not on the record
+    ├── InvalidValue         a quantity, date or name that cannot be read (ValueError)
+    ├── LedgerUnavailable    no ledger there, not a ledger, locked, disk full, other schema
+    ├── UnknownEvent         an event type or schema newer than this software (REC-10)
+    ├── IntegrityFailure     bytes, hashes or heads do not agree
+    └── ImportRejected       an import that is no continuation of this record
+
+The command line maps them to exit codes in one place, `cli/main.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class AccordError(Exception):
+    """Whatever accord tells its user instead of a traceback."""
+
+
+class Refused(AccordError):
+    """A rule said no. `code` is the rule, the message its sentence with numbers."""
+
+    def __init__(self, code: str, sentence: str, *, todo: str = "") -> None:
+        self.code = code
+        self.sentence = sentence
+        self.todo = todo
+        super().__init__(" ".join(filter(None, (f"{code}: {sentence}", todo))))
+
+
+class NotFound(AccordError):
+    """The thing asked for is not on the record."""
+
+
+class InvalidValue(AccordError, ValueError):
+    """A text that cannot be read as the value it should be."""
+
+
+class LedgerUnavailable(AccordError):
+    """The ledger cannot be opened, read or written now, and why."""
+
+
+class UnknownEvent(AccordError):
+    """An event that this software does not know; reading stops, never skips."""
+
+    def __init__(self, position: int | None, detail: str) -> None:
+        self.position = position
+        where = "An event" if position is None else f"Event {position}"
+        super().__init__(
+            f"REC-10: {where} cannot be read by this version of accord: {detail}. "
+            "Nothing was skipped; use the version that wrote it, or a newer one."
+        )
+
+
+class IntegrityFailure(AccordError):
+    """Bytes, hashes, columns or heads do not agree."""
+
+    def __init__(self, sentence: str, *, position: int | None = None) -> None:
+        self.position = position
+        super().__init__(sentence)
+
+
+class ImportRejected(AccordError):
+    """An import that is neither a restore nor a continuation of this record."""
+
+
+class BatchRefused(AccordError):
+    """A batch with at least one problem; nothing of it was written."""
+
+    def __init__(self, problems: Sequence[tuple[int, AccordError]]) -> None:
+        self.problems = tuple(problems)
+        lines = "\n".join(f"line {line}: {error}" for line, error in self.problems)
+        count = len(self.problems)
+        noun = "problem" if count == 1 else "problems"
+        super().__init__(f"Nothing was written: {count} {noun}.\n{lines}")

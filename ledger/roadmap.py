@@ -1,0 +1,221 @@
+"""Milestone: one step of the co-optimised roadmap, from proposal to achievement.
+
+Changed evidence voids the sign-offs (MIL-04); the first baseline is kept for ever
+(MIL-06); only a confirmed achievement can unlock anything.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Final, Literal
+
+from ledger.event import Aggregate, Event, EventData
+from ledger.provenance import Status, weakest
+from ledger.struct import Frozen
+from ledger.values import Ratio, Slug
+
+Track = Literal["model", "infra_software", "hardware", "network"]
+Bound = Literal["at_least", "up_to"]
+MilestoneState = Literal[
+    "none",
+    "proposed",
+    "agreed",
+    "evidenced",
+    "achieved",
+    "missed",
+    "disputed",
+    "waived",
+    "cancelled",
+]
+
+
+class Metric(Frozen):
+    """What a milestone is measured by: `up to 7.5 x` of a baseline on a benchmark."""
+
+    name: str
+    target: Ratio
+    bound: Bound
+    unit: str | None = None
+    baseline: str | None = None
+    benchmark: str | None = None
+
+
+class Proposed(EventData, tag="milestone.proposed"):
+    """A party proposed a milestone of the roadmap."""
+
+    title: str
+    track: Track
+    owner: Slug
+    target_on: date
+    platform: str | None = None
+    metric: Metric | None = None
+
+    def apply(self, milestone: Milestone, event: Event[Any]) -> None:
+        milestone.state = "proposed"
+        milestone.status = event.provenance.status
+        milestone.metric = self.metric
+        milestone.first_target_on = self.target_on
+        milestone.target_on = self.target_on
+
+
+class Agreed(EventData, tag="milestone.agreed"):
+    """A party agreed to the milestone's definition."""
+
+    party: Slug
+    complete: bool = False
+
+    def apply(self, milestone: Milestone, event: Event[Any]) -> None:
+        milestone.agreed_by.add(self.party)
+        if self.complete and milestone.state == "proposed":
+            milestone.state = "agreed"
+
+
+class Rescheduled(EventData, tag="milestone.rescheduled"):
+    """The target date was moved; the first baseline stays."""
+
+    old: date
+    new: date
+
+    def apply(self, milestone: Milestone, event: Event[Any]) -> None:
+        milestone.target_on = self.new
+
+
+class Rebaselined(EventData, tag="milestone.rebaselined"):
+    """The platform or metric was replaced and must be agreed anew."""
+
+    platform: str | None = None
+    metric: Metric | None = None
+    target_on: date | None = None
+
+    def apply(self, milestone: Milestone, event: Event[Any]) -> None:
+        milestone.state = "proposed"
+        milestone.metric = self.metric or milestone.metric
+        milestone.target_on = self.target_on or milestone.target_on
+        milestone.agreed_by.clear()
+        milestone.void_sign_offs()
+        milestone.evidenced_on = None
+
+
+class EvidenceSubmitted(EventData, tag="milestone.evidence_submitted"):
+    """A result was submitted as evidence; earlier sign-offs no longer count."""
+
+    summary: str
+    result: Ratio | None = None
+
+    def apply(self, milestone: Milestone, event: Event[Any]) -> None:
+        milestone.state = "evidenced"
+        milestone.result = self.result
+        milestone.evidenced_on = event.on
+        milestone.evidence_status = event.provenance.status
+        milestone.void_sign_offs()
+
+
+class SignedOff(EventData, tag="milestone.signed_off"):
+    """A party signed off the evidence."""
+
+    party: Slug
+
+    def apply(self, milestone: Milestone, event: Event[Any]) -> None:
+        if event.confirmed:
+            milestone.sign_offs[self.party] = event.provenance.actor
+
+
+class Achieved(EventData, tag="milestone.achieved"):
+    """The milestone was achieved: evidenced, and signed off by each party."""
+
+    def apply(self, milestone: Milestone, event: Event[Any]) -> None:
+        milestone.state = "achieved"
+        milestone.status = weakest(
+            milestone.status, milestone.evidence_status, event.provenance.status
+        )
+        milestone.achieved_on = event.on
+        milestone.achieved_ref = event.ref
+
+
+class Disputed(EventData, tag="milestone.disputed"):
+    """A party disputed the milestone; it unlocks nothing until settled."""
+
+    ground: str
+
+    def apply(self, milestone: Milestone, event: Event[Any]) -> None:
+        if milestone.state != "disputed":
+            milestone.before_dispute = milestone.state
+        milestone.state = "disputed"
+
+
+class DisputeSettled(EventData, tag="milestone.dispute_settled"):
+    """The dispute was settled; upheld means that the evidence must be given anew."""
+
+    upheld: bool
+    outcome: str
+
+    def apply(self, milestone: Milestone, event: Event[Any]) -> None:
+        if self.upheld:
+            milestone.state = "agreed"
+            milestone.void_sign_offs()
+            milestone.achieved_on = None
+        else:
+            milestone.state = milestone.before_dispute
+
+
+class Missed(EventData, tag="milestone.missed"):
+    """The target date passed without achievement."""
+
+    def apply(self, milestone: Milestone, event: Event[Any]) -> None:
+        milestone.state = "missed"
+
+
+class Waived(EventData, tag="milestone.waived"):
+    """The parties agreed to go on without it; it was not achieved."""
+
+    def apply(self, milestone: Milestone, event: Event[Any]) -> None:
+        milestone.state = "waived"
+
+
+class Cancelled(EventData, tag="milestone.cancelled"):
+    """The milestone was given up."""
+
+    def apply(self, milestone: Milestone, event: Event[Any]) -> None:
+        milestone.state = "cancelled"
+
+
+class Milestone(Aggregate):
+    """A roadmap milestone. Stream `milestone/DEAL/NAME`."""
+
+    kind = "milestone"
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self.state: MilestoneState = "none"
+        self.status: Status = "confirmed"
+        self.metric: Metric | None = None
+        self.first_target_on: date | None = None
+        self.target_on: date | None = None
+        self.agreed_by: set[str] = set()
+        self.result: Ratio | None = None
+        self.evidenced_on: date | None = None
+        self.evidence_status: Status = "confirmed"
+        self.sign_offs: dict[str, str] = {}
+        self.achieved_on: date | None = None
+        self.achieved_ref = ""
+        self.before_dispute: MilestoneState = "none"
+
+    def void_sign_offs(self) -> None:
+        """Forget the sign-offs: they were given to other evidence."""
+        self.sign_offs.clear()
+
+
+EVENTS: Final = (
+    Proposed,
+    Agreed,
+    Rescheduled,
+    Rebaselined,
+    EvidenceSubmitted,
+    SignedOff,
+    Achieved,
+    Disputed,
+    DisputeSettled,
+    Missed,
+    Waived,
+    Cancelled,
+)

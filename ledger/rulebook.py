@@ -1,0 +1,17 @@
+"""Every rule, in one place: importing this module is what puts them in force."""
+
+from __future__ import annotations
+
+from ledger.rules import (
+    agreement,
+    certificate,
+    delivery,
+    funding,
+    milestone,
+    record,
+)
+from ledger.rules.registry import CODES, RULES, check, problems
+
+MODULES = (record, agreement, milestone, delivery, certificate, funding)
+
+__all__ = ["CODES", "MODULES", "RULES", "check", "problems"]

@@ -1,0 +1,50 @@
+"""What a rule is: a pure function of the world as it stands and the event proposed.
+
+`@rule("AGR-03", BecameEffective)` binds a function to the events that it guards.
+Commands, dry runs and rechecks call the same functions through `check`. A rule raises
+`Refused` with its code; it never changes anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from ledger.errors import Refused
+from ledger.event import Event, EventData, World
+
+Rule = Callable[[World, Event[Any]], None]
+R = TypeVar("R", bound=Callable[..., None])
+
+RULES: Final[dict[type[EventData], list[tuple[str, Rule]]]] = {}
+CODES: Final[dict[str, list[str]]] = {}
+
+
+def rule(code: str, *events: type[EventData]) -> Callable[[R], R]:
+    """Bind a rule to the types of event that it guards; its docstring is its sentence."""
+
+    def bind(function: R) -> R:
+        assert function.__doc__, function
+        CODES.setdefault(code, []).append(function.__doc__.strip().split("\n")[0])
+        for event in events:
+            RULES.setdefault(event, []).append((code, function))
+        return function
+
+    return bind
+
+
+def check(world: World, event: Event[Any]) -> None:
+    """Refuse the event if any rule that guards it says no."""
+    for _, guard in RULES.get(type(event.data), ()):
+        guard(world, event)
+
+
+def problems(world: World, event: Event[Any]) -> list[Refused]:
+    """Every refusal that today's rules have for the event, not only the first."""
+    found = []
+    for _, guard in RULES.get(type(event.data), ()):
+        try:
+            guard(world, event)
+        except Refused as refusal:
+            found.append(refusal)
+    return found

@@ -1,0 +1,42 @@
+"""Sku: a kind of system as the deal rates it, in versions that never change.
+
+A name never yields a count: packages and dies are two fields, and power is watts per
+system with the limits within which an accepted system's rating must lie.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ledger.event import Aggregate, Event, EventData
+from ledger.values import Power, Slug
+
+
+class SkuVersioned(EventData, tag="sku.versioned"):
+    """A version of a SKU was fixed: packages, dies and rated power per system."""
+
+    sku_version: int
+    manufacturer: Slug
+    title: str
+    gpu_packages: int
+    gpu_dies: int
+    rated: Power
+    rated_least: Power
+    rated_most: Power
+    power_profile: str | None = None
+
+    def apply(self, sku: Sku, event: Event[Any]) -> None:
+        sku.versions[self.sku_version] = self
+
+
+class Sku(Aggregate):
+    """One SKU within a deal. Stream `sku/DEAL/NAME`."""
+
+    kind = "sku"
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self.versions: dict[int, SkuVersioned] = {}
+
+
+EVENTS: Final = (SkuVersioned,)

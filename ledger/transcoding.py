@@ -1,0 +1,179 @@
+"""How an event becomes bytes and back: the only place where that is decided.
+
+The bytes are one JSON envelope: `{"identity":{…},"provenance":{…},"data":{…}}`. The
+mapper writes the last two parts; the store puts the first in front of them, under its
+lock, since only there are position and recorded time known. Those bytes are hashed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import reduce
+from operator import or_
+from typing import Any
+
+import msgspec
+from eventsourcing.domain import DomainEventProtocol
+from eventsourcing.persistence import Mapper, StoredEvent
+
+from ledger.catalogue import EVENTS
+from ledger.errors import InvalidValue, UnknownEvent
+from ledger.event import SCHEMA, Event, Identity
+from ledger.provenance import Provenance
+from ledger.values import Amount, Id, Month, Power, Price, Ratio, Slug, SystemId
+
+VALUES = (Amount, Power, Ratio, Price, Id, Slug, SystemId, Month)
+AnyEvent: Any = reduce(or_, EVENTS)
+
+
+def encode_value(value: Any) -> str:
+    """Write one of our values as text; anything else is a programming error."""
+    if isinstance(value, VALUES):
+        return str(value)
+    raise NotImplementedError(f"{type(value).__name__} has no place in an event")
+
+
+def decode_value(kind: type[Any], value: Any) -> Any:
+    """Read one of our values from text."""
+    if kind in VALUES:
+        if not isinstance(value, str):
+            raise InvalidValue(f"Expected text, got {value!r}.")
+        return kind.parse(value)
+    raise NotImplementedError(f"{kind.__name__} has no place in an event")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=encode_value)
+_decoder = msgspec.json.Decoder(
+    Event[AnyEvent],
+    dec_hook=decode_value,
+)
+
+
+class _Schema(msgspec.Struct):
+    schema: int = 0
+
+
+class _Head(msgspec.Struct):
+    """As much of an envelope as tells why the rest cannot be read."""
+
+    identity: _Schema
+
+
+def to_json(value: Any) -> bytes:
+    """Any of our structs as JSON, with our values as text."""
+    return _encoder.encode(value)
+
+
+def to_builtins(value: Any) -> Any:
+    """Any of our structs as plain dictionaries, lists and text."""
+    return msgspec.to_builtins(value, enc_hook=encode_value)
+
+
+def from_builtins(value: Any, kind: Any, *, strict: bool = True) -> Any:
+    """Plain data as one of our types; InvalidValue where it does not fit."""
+    try:
+        return msgspec.convert(value, kind, dec_hook=decode_value, strict=strict)
+    except msgspec.ValidationError as error:
+        raise InvalidValue(f"{error}.") from error
+
+
+def stamp_time(moment: datetime) -> str:
+    """A recorded time as it is written everywhere: UTC, microseconds, `Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def envelope(
+    body: bytes,
+    *,
+    position: int,
+    stream: str,
+    version: int,
+    recorded_at: str,
+    submitted_by: str,
+    batch: str | None,
+) -> bytes:
+    """Put the identity in front of an event's provenance and data."""
+    identity: dict[str, Any] = {
+        "schema": SCHEMA,
+        "position": position,
+        "stream": stream,
+        "version": version,
+        "recorded_at": recorded_at,
+        "submitted_by": submitted_by,
+    }
+    if batch:
+        identity["batch"] = batch
+    return b'{"identity":%b,%b' % (_encoder.encode(identity), body)
+
+
+def decode(data: bytes, *, position: int | None = None) -> Event[Any]:
+    """An event from its stored bytes; UnknownEvent where it is newer than we are."""
+    try:
+        event: Event[Any] = _decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        raise UnknownEvent(position, _why(data, error)) from error
+    except InvalidValue as error:
+        raise UnknownEvent(position, str(error).rstrip(".")) from error
+    if event.identity.schema > SCHEMA:
+        raise UnknownEvent(position, _newer(event.identity.schema))
+    return event
+
+
+def _why(data: bytes, error: Exception) -> str:
+    try:
+        schema = msgspec.json.decode(data, type=_Head).identity.schema
+    except msgspec.MsgspecError:
+        return str(error)
+    return _newer(schema) if schema > SCHEMA else str(error)
+
+
+def _newer(schema: int) -> str:
+    return f"it has schema {schema}, and this version knows {SCHEMA}"
+
+
+@dataclass(frozen=True)
+class EventToStore(StoredEvent):
+    """A stored event that also carries what the store's columns need.
+
+    `state` is the envelope without its identity; see `envelope`.
+    """
+
+    deal: str
+    effective_on: str
+
+
+class EventMapper(Mapper[str]):
+    """Turns our events into what the recorder takes, and stored bytes into events."""
+
+    def __init__(self) -> None:
+        """Need no transcoder of the library's, no compressor and no cipher."""
+        self.compressor = None
+        self.cipher = None
+
+    def to_stored_event(self, domain_event: DomainEventProtocol[str]) -> StoredEvent:
+        """Encode the provenance and data of an event that is to be recorded."""
+        assert isinstance(domain_event, Event)
+        body = b'"provenance":%b,"data":%b}' % (
+            _encoder.encode(domain_event.provenance),
+            _encoder.encode(domain_event.data),
+        )
+        return EventToStore(
+            originator_id=domain_event.stream,
+            originator_version=domain_event.version,
+            topic=domain_event.data.tag(),
+            state=body,
+            deal=domain_event.deal,
+            effective_on=domain_event.on.isoformat(),
+        )
+
+    def to_domain_event(self, stored_event: StoredEvent) -> Event[Any]:
+        """Decode a stored event."""
+        return decode(stored_event.state, position=getattr(stored_event, "id", None))
+
+
+def proposed(
+    stream: str, version: int, provenance: Provenance, data: Any
+) -> Event[Any]:
+    """An event that is not recorded yet."""
+    return Event(Identity(stream=stream, version=version), provenance, data)

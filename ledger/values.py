@@ -1,0 +1,339 @@
+"""Amounts, power, ratios and names: exact, immutable, read from and written as text.
+
+No binary float is ever involved. `parse(str(x)) == x` holds for every value here.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from decimal import Context, Decimal
+from typing import Any, Final, Self
+
+from ledger.errors import InvalidValue
+
+# ISO 4217 active codes by the number of digits after the decimal point.
+_CURRENCIES: Final = {
+    2: "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN "
+    "BWP BYN BZD CAD CDF CHF CNY COP CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD "
+    "FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR "
+    "KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN "
+    "MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD "
+    "SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD "
+    "TZS UAH USD UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG",
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF",
+    3: "BHD IQD JOD KWD LYD OMR TND",
+}
+EXPONENTS: Final[dict[str, int]] = {
+    code: digits for digits, codes in _CURRENCIES.items() for code in codes.split()
+}
+SHARES: Final = "shares"
+
+_NUMBER = re.compile(r"(-?)([0-9]+(?:\.[0-9]+)?)")
+_MULTIPLES: Final = {"": 1, "k": 10**3, "m": 10**6, "bn": 10**9}
+_WATTS: Final = {"W": 1, "kW": 10**3, "MW": 10**6, "GW": 10**9}
+# Wide enough that no sum, product or quotient of this ledger is ever rounded
+# by the context: 10^30 in minor units leaves 58 digits for a ratio.
+_EXACT: Final = Context(prec=100)
+_MOST_DIGITS: Final = 30
+
+
+def _decimal(text: str, what: str, whole: str) -> Decimal:
+    if not _NUMBER.fullmatch(text) or len(text) > _MOST_DIGITS:
+        hint = " Write it without separators." if re.search(r"[,_' ]", text) else ""
+        raise InvalidValue(f"{whole!r} is not {what}: {text!r} is not a number.{hint}")
+    return Decimal(text)
+
+
+class _Value:
+    """An immutable value. Not a dataclass: msgspec would write that as an object."""
+
+    __slots__: tuple[str, ...] = ()
+
+    def __init__(self, *fields: Any) -> None:
+        for name, field in zip(self.__slots__, fields, strict=True):
+            object.__setattr__(self, name, field)
+
+    def _fields(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.__slots__)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__} is immutable")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._fields()
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._fields() == other._fields()
+
+    def __hash__(self) -> int:
+        return hash(self._fields())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}.parse({str(self)!r})"
+
+
+class Amount(_Value):
+    """Money in an ISO 4217 currency, or whole shares: `10000000000.00 USD`.
+
+    `value` always has exactly the currency's number of decimals; `unit` is the
+    currency code, or `shares`. Amounts of different units never add or compare.
+    """
+
+    __slots__ = ("value", "unit")  # noqa: RUF023 - the order of the constructor
+    value: Decimal
+    unit: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `10bn USD`, `12.50 EUR`, `160000000 shares`; else InvalidValue."""
+        match = re.fullmatch(r"\s*(\S+?)\s*(k|m|bn)?\s+([A-Za-z]+)\s*", text)
+        if not match:
+            raise InvalidValue(
+                f"{text!r} is not an amount. Write a number and a currency, "
+                "as in '10000000000.00 USD', '10bn USD' or '160000000 shares'."
+            )
+        number, multiple, unit = match.groups()
+        value = _decimal(number, "an amount", text) * _MULTIPLES[multiple or ""]
+        return cls.of(value, unit, text)
+
+    @classmethod
+    def of(cls, value: Decimal | int, unit: str, shown: str | None = None) -> Self:
+        """Make an amount of a value that fits its unit exactly; else InvalidValue."""
+        shown = shown or f"{value} {unit}"
+        if unit == SHARES:
+            digits = 0
+        elif unit in EXPONENTS:
+            digits = EXPONENTS[unit]
+        else:
+            hint = (
+                f" Did you mean {unit.upper()}?"
+                if unit.upper() in EXPONENTS
+                else (" Use an ISO 4217 code such as USD, or 'shares'.")
+            )
+            raise InvalidValue(f"{shown!r}: {unit!r} is not a known currency.{hint}")
+        exact = Decimal(value)
+        fitted = exact.quantize(Decimal(1).scaleb(-digits), context=_EXACT)
+        if fitted != exact:
+            raise InvalidValue(f"{shown!r}: {unit} has {digits} decimals, not more.")
+        if fitted < 0:
+            raise InvalidValue(f"{shown!r} is negative; amounts are zero or more.")
+        return cls(fitted, unit)
+
+    @classmethod
+    def zero(cls, unit: str) -> Self:
+        """Nothing, in the given unit."""
+        return cls.of(0, unit)
+
+    @property
+    def is_money(self) -> bool:
+        """Whether this is money rather than shares."""
+        return self.unit != SHARES
+
+    def __str__(self) -> str:
+        return f"{self.value:f} {self.unit}"
+
+    def _same(self, other: Amount) -> Decimal:
+        if other.unit != self.unit:
+            raise InvalidValue(f"{self} and {other} are of different units.")
+        return other.value
+
+    def __add__(self, other: Amount) -> Amount:
+        return Amount(_EXACT.add(self.value, self._same(other)), self.unit)
+
+    def __sub__(self, other: Amount) -> Amount:
+        """Subtract; the result may be negative and is then for showing only."""
+        return Amount(_EXACT.subtract(self.value, self._same(other)), self.unit)
+
+    def __lt__(self, other: Amount) -> bool:
+        return self.value < self._same(other)
+
+    def __le__(self, other: Amount) -> bool:
+        return self.value <= self._same(other)
+
+    def __gt__(self, other: Amount) -> bool:
+        return self.value > self._same(other)
+
+    def __ge__(self, other: Amount) -> bool:
+        return self.value >= self._same(other)
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def times(self, numerator: int, denominator: int = 1) -> Amount:
+        """This amount × a fraction, rounded down to the unit's last decimal."""
+        product = _EXACT.multiply(self.value, Decimal(numerator))
+        step = Decimal(1).scaleb(self.value.as_tuple().exponent)  # type: ignore[arg-type]
+        in_steps = _EXACT.divide(product, step)
+        whole = int(in_steps) // denominator
+        return Amount(_EXACT.multiply(Decimal(whole), step), self.unit)
+
+
+class Power(_Value):
+    """Power in whole watts: `10000000000 W`; read also as kW, MW, GW."""
+
+    __slots__ = ("watts",)
+    watts: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `10 GW`, `132.5 kW`, `800 MW`, `150000 W`; else InvalidValue."""
+        match = re.fullmatch(r"\s*(\S+?)\s*([A-Za-z]+)\s*", text)
+        if not match or match[2] not in _WATTS:
+            raise InvalidValue(
+                f"{text!r} is not power. Write a number and W, kW, MW or GW, "
+                "as in '10 GW' (capitals matter: mW would be a milliwatt)."
+            )
+        value = _decimal(match[1], "power", text) * _WATTS[match[2]]
+        if value < 0:
+            raise InvalidValue(f"{text!r} is negative; power is zero or more.")
+        if value != int(value):
+            raise InvalidValue(f"{text!r} is not a whole number of watts.")
+        return cls(int(value))
+
+    def __str__(self) -> str:
+        return f"{self.watts} W"
+
+    def __add__(self, other: Power) -> Power:
+        return Power(self.watts + other.watts)
+
+    def __lt__(self, other: Power) -> bool:
+        return self.watts < other.watts
+
+    def __le__(self, other: Power) -> bool:
+        return self.watts <= other.watts
+
+    def __bool__(self) -> bool:
+        return bool(self.watts)
+
+
+class Ratio(_Value):
+    """An exact decimal, such as a PUE of 1.20; keeps the digits it was given."""
+
+    __slots__ = ("value",)
+    value: Decimal
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a plain decimal of zero or more; else InvalidValue."""
+        value = _decimal(text.strip(), "a ratio", text)
+        if value < 0:
+            raise InvalidValue(f"{text!r} is negative; a ratio is zero or more.")
+        return cls(value)
+
+    def __str__(self) -> str:
+        return f"{self.value:f}"
+
+
+class Price(_Value):
+    """Money per share: `23.28 USD`; any number of decimals, exact."""
+
+    __slots__ = ("value", "currency")  # noqa: RUF023 - the same
+    value: Decimal
+    currency: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `23.28 USD`; else InvalidValue."""
+        match = re.fullmatch(r"\s*(\S+)\s+([A-Za-z]+)\s*", text)
+        if not match:
+            raise InvalidValue(f"{text!r} is not a price. Write it as '23.28 USD'.")
+        value = _decimal(match[1], "a price", text)
+        if match[2] not in EXPONENTS:
+            raise InvalidValue(f"{text!r}: {match[2]!r} is not a known currency.")
+        if value < 0:
+            raise InvalidValue(f"{text!r} is negative; a price is zero or more.")
+        return cls(value, match[2])
+
+    def __str__(self) -> str:
+        return f"{self.value:f} {self.currency}"
+
+    def times(self, shares: int) -> Decimal:
+        """The exact money value of that many shares."""
+        return _EXACT.multiply(self.value, Decimal(shares))
+
+
+class Id(str):
+    """A name within a deal: letters, digits, `.`, `_`, `-`; starts with a letter or digit."""
+
+    __slots__ = ()
+    _PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read an id as given; else InvalidValue."""
+        if not cls._PATTERN.fullmatch(text):
+            raise InvalidValue(
+                f"{text!r} is not an id: use letters, digits, '.', '_' and '-', "
+                "at most 80, beginning with a letter or digit."
+            )
+        return cls(text)
+
+
+class Slug(Id):
+    """The id of a deal or a party: lower case, such as `openai-nvidia`."""
+
+    __slots__ = ()
+    _PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a slug as given; else InvalidValue."""
+        if not cls._PATTERN.fullmatch(text):
+            raise InvalidValue(
+                f"{text!r} is not a slug: use lower-case letters, digits and '-', "
+                "at most 60, beginning with a letter or digit, as in 'openai-nvidia'."
+            )
+        return cls(text)
+
+
+class SystemId(str):
+    """A system anywhere: its manufacturer and serial, `nvidia/VR-000123`."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `manufacturer/serial`; else InvalidValue."""
+        manufacturer, slash, serial = text.partition("/")
+        if not slash:
+            raise InvalidValue(
+                f"{text!r} is not a system. Write manufacturer and serial, "
+                "as in 'nvidia/VR-000123'."
+            )
+        return cls(f"{Slug.parse(manufacturer)}/{Id.parse(serial)}")
+
+
+class Month(str):
+    """A calendar month, `2026-07`."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `YYYY-MM`; else InvalidValue."""
+        if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", text):
+            raise InvalidValue(f"{text!r} is not a month. Write it as '2026-07'.")
+        return cls(text)
+
+
+def parse_date(text: str) -> date:
+    """Read `2025-09-22`; else InvalidValue."""
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            raise InvalidValue(f"{text!r} is not a day in the calendar.") from None
+    raise InvalidValue(f"{text!r} is not a date. Write it as YYYY-MM-DD.")
+
+
+def scaled_watts(watts: int, *ratios: Ratio) -> int:
+    """Watts × each ratio, exact; rounded down once, at the end."""
+    numerator, denominator = watts, 1
+    for ratio in ratios:
+        top, bottom = ratio.value.as_integer_ratio()
+        numerator *= top
+        denominator *= bottom
+    return numerator // denominator

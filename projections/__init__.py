@@ -1,0 +1,1 @@
+"""The views: derived from the record, disposable. They decide nothing."""

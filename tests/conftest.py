@@ -1,0 +1,81 @@
+"""The desk at which tests keep a ledger: the real store on a real file, a set clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger.application import Ledger
+from ledger.commands.registry import request_of
+from ledger.errors import Refused
+from ledger.event import A, Event
+from ledger.store import create_store
+
+
+class Clock:
+    """A clock that stands still until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 15, 9, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **spans: float) -> None:
+        """Go on by a span, as `timedelta` takes it."""
+        self.now += timedelta(**spans)
+
+
+class Desk:
+    """Given, when, then: `do` carries a command out, `refuses` shows that it cannot."""
+
+    def __init__(self, path: Path) -> None:
+        self.clock = Clock()
+        self.path = path
+        self.url = f"sqlite:///{path}"
+        self.store, _ = create_store(self.url, self.clock)
+        self.ledger = Ledger(self.store)
+        self.deal = "acme-orion"
+        self.actor = "ann@acme"
+
+    def request(self, command: str, **keys: Any) -> Any:
+        """A request as a batch line would make it; `on` is the effective date."""
+        line = {"deal": self.deal, "actor": self.actor, "command": command, **keys}
+        if "on" in line:
+            line["effective_on"] = line.pop("on")
+        return request_of(line)
+
+    def do(self, command: str, **keys: Any) -> tuple[Event[Any], ...]:
+        """Carry a command out; the events that it recorded."""
+        return self.ledger.execute(self.request(command, **keys)).events
+
+    def data(self, command: str, **keys: Any) -> list[Any]:
+        """Carry a command out; only what happened, without identity and provenance."""
+        return [event.data for event in self.do(command, **keys)]
+
+    def refuses(self, code: str, command: str, **keys: Any) -> str:
+        """The command is refused under that rule, and nothing is recorded."""
+        before = self.store.head()
+        with pytest.raises(Refused) as refusal:
+            self.do(command, **keys)
+        assert refusal.value.code == code, str(refusal.value)
+        assert self.store.head() == before
+        return str(refusal.value)
+
+    def get(self, kind: type[A], *ids: str) -> A:
+        """An aggregate as it stands, folded from the store."""
+        from ledger.event import stream_of
+
+        return self.ledger.load(kind, stream_of(kind, *ids))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A new ledger, in a file of its own."""
+    desk = Desk(tmp_path / "accord.db")
+    yield desk
+    desk.ledger.close()
