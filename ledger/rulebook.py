@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from ledger.rules import (
     agreement,
+    amendment,
     certificate,
     delivery,
     funding,
+    in_force,
     milestone,
     record,
 )
 from ledger.rules.registry import CODES, RULES, check, problems
 
-MODULES = (record, agreement, milestone, delivery, certificate, funding)
+MODULES = (
+    record,
+    agreement,
+    amendment,
+    in_force,
+    milestone,
+    delivery,
+    certificate,
+    funding,
+)
 
 __all__ = ["CODES", "MODULES", "RULES", "check", "problems"]

@@ -23,7 +23,7 @@ class All(_Node, tag="all"):
     of: tuple[Trigger, ...]
 
 
-class Any(_Node, tag="any"):
+class AnyOf(_Node, tag="any"):
     """At least one of these."""
 
     of: tuple[Trigger, ...]
@@ -89,7 +89,7 @@ class AttestedTrue(_Node, tag="attested"):
 
 Trigger = (
     All
-    | Any
+    | AnyOf
     | CapacityCertified
     | CapacityPurchased
     | MilestoneAchieved

@@ -1,0 +1,127 @@
+"""What the agreement's state allows elsewhere: AGR-01, AGR-09, AGR-10."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ledger import agreement as agreed
+from ledger import capacity, delivery, funding, roadmap, sku
+from ledger.agreement import Agreement, Scope
+from ledger.errors import Refused
+from ledger.event import Event, EventData, World
+from ledger.rules.dates import not_before
+from ledger.rules.registry import rule
+
+MOVES_MONEY: Final = (
+    funding.TrancheUnlocked,
+    funding.DrawdownRequested,
+    funding.DrawdownApproved,
+    funding.DisbursementInstructed,
+    funding.DisbursementSettled,
+    funding.EquityIssued,
+    funding.TrueUpPosted,
+)
+SCOPED: Final[dict[type[EventData], Scope]] = {
+    funding.DrawdownRequested: "draw",
+    funding.DrawdownApproved: "draw",
+    funding.DisbursementInstructed: "draw",
+    delivery.OrderPlaced: "delivery",
+    delivery.SerialsAllocated: "delivery",
+    delivery.Shipped: "delivery",
+    delivery.Installed: "delivery",
+    delivery.Energised: "delivery",
+    delivery.Accepted: "delivery",
+    roadmap.Agreed: "milestone",
+    roadmap.EvidenceSubmitted: "milestone",
+    roadmap.SignedOff: "milestone",
+    roadmap.Achieved: "milestone",
+}
+# After the end: what is neither winding down nor a mere statement is refused.
+NOT_AFTER_THE_END: Final = (
+    agreed.ConditionDefined,
+    agreed.ConditionSatisfied,
+    agreed.ConditionWaived,
+    agreed.ConditionFailed,
+    agreed.AmendmentProposed,
+    agreed.AmendmentSigned,
+    agreed.AmendmentTookEffect,
+    agreed.RightRecorded,
+    agreed.PlanBaselined,
+    agreed.PlanForecast,
+    roadmap.Proposed,
+    roadmap.Agreed,
+    roadmap.Rescheduled,
+    roadmap.Rebaselined,
+    roadmap.EvidenceSubmitted,
+    roadmap.SignedOff,
+    roadmap.Achieved,
+    sku.SkuVersioned,
+    delivery.OrderPlaced,
+    delivery.OrderAcknowledged,
+    delivery.OrderLineChanged,
+    delivery.SerialsAllocated,
+    delivery.Registered,
+    delivery.Shipped,
+    capacity.Drafted,
+    capacity.Issued,
+    capacity.Countersigned,
+    capacity.TookEffect,
+    funding.FacilityDefined,
+    funding.TrancheDefined,
+    funding.TrancheUnlocked,
+    funding.CommitmentChanged,
+    funding.DrawdownRequested,
+    funding.DrawdownApproved,
+    funding.DisbursementInstructed,
+)
+# Once closed, only what speaks about the past is left: statements, links, and the
+# revocation of a certificate (CER-06) with what follows from it (FND-12).
+NOT_AFTER_THE_CLOSE: Final = (
+    *NOT_AFTER_THE_END,
+    *(event for event in delivery.EVENTS if event not in NOT_AFTER_THE_END),
+    funding.DisbursementSettled,
+    funding.EquityIssued,
+)
+
+
+@rule("AGR-01", *MOVES_MONEY)
+def in_effect_before_money(world: World, event: Event[Any]) -> None:
+    """No money moves, and nothing unlocks, before the agreement is in effect."""
+    agreement = world.need(Agreement, event.deal)
+    if agreement.effective_from is None:
+        raise Refused(
+            "AGR-01",
+            f"No money can move: {event.deal} is {agreement.state}. "
+            "A letter of intent does not commit funds.",
+            todo="Record the definitive agreement and its conditions first.",
+        )
+    not_before(event, agreement.effective_from, "the coming into effect")
+
+
+@rule("AGR-09", *SCOPED)
+def scope_is_not_suspended(world: World, event: Event[Any]) -> None:
+    """A suspended scope refuses its commands."""
+    agreement = world.need(Agreement, event.deal)
+    scope = SCOPED[type(event.data)]
+    since, ground = agreement.suspensions.get(scope, (None, ""))
+    if since is None or (scope == "delivery" and event.on < since):
+        return  # A delivery made before the suspension is still a fact.
+    raise Refused("AGR-09", f"{scope} is suspended since {since}: {ground}.")
+
+
+@rule("AGR-10", *dict.fromkeys((*NOT_AFTER_THE_END, *NOT_AFTER_THE_CLOSE)))
+def only_winding_down(world: World, event: Event[Any]) -> None:
+    """After its end an agreement takes only winding down; once closed, not even that."""
+    agreement = world.need(Agreement, event.deal)
+    if not agreement.ended:
+        return
+    closed = agreement.state == "closed"
+    if not closed and not isinstance(event.data, NOT_AFTER_THE_END):
+        return
+    if isinstance(event.data, delivery.SystemDecertified):
+        return
+    raise Refused(
+        "AGR-10",
+        f"{event.deal} ended on {agreement.ended_on}, and is {agreement.state}. "
+        + ("It is closed." if closed else "Only wind-down entries are accepted."),
+    )
