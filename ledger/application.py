@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, timedelta
 from typing import Any, Final
 
@@ -29,7 +29,7 @@ from ledger.errors import (
 )
 from ledger.event import A, Event, fold
 from ledger.provenance import Actor, Provenance, status_of
-from ledger.store import Store, Submission
+from ledger.store import RecordedCommand, Store, Submission
 from ledger.transcoding import EventMapper, decode, to_builtins
 from ledger.values import Slug
 from ledger.version import __version__
@@ -143,14 +143,16 @@ class Ledger(Application[str]):
     def _receipts(
         self, plan: Sequence[Receipt | Submission], first: int
     ) -> list[Receipt]:
-        receipts = []
+        count = sum(e.events for e in plan if isinstance(e, Submission))
+        written = self._events(first, first + count - 1)
+        receipts, taken = [], 0
         for entry in plan:
-            if isinstance(entry, Receipt):
+            if isinstance(entry, Submission):
+                mine = written[taken : taken + entry.events]
+                taken += entry.events
+                receipts.append(Receipt(entry.command_id, mine))
+            else:
                 receipts.append(entry)
-                continue
-            events = self._events(first, first + entry.events - 1)
-            first += entry.events
-            receipts.append(Receipt(entry.command_id, events))
         return receipts
 
     def _events(self, first: int, last: int) -> tuple[Event[Any], ...]:
@@ -170,10 +172,13 @@ class Ledger(Application[str]):
         decision = Decision(self, self.clock)
         plan: list[Receipt | Submission] = []
         problems: list[tuple[int, AccordError]] = []
-        seen: dict[str, str] = {}
+        ids = [r.command_id for _, r in requests if r.command_id]
+        known = _Known(self.store.commands(ids), self._events)
         for line, request in requests:
             try:
-                plan.append(self._decide_one(decision, request, actor, batch_id, seen))
+                plan.append(
+                    self._decide_one(decision, request, actor, batch_id, known)
+                )
             except (Refused, NotFound, InvalidValue) as error:
                 if not batch:
                     raise
@@ -188,7 +193,7 @@ class Ledger(Application[str]):
         request: Request,
         actor: str | None,
         batch_id: str,
-        seen: dict[str, str],
+        known: _Known,
     ) -> Receipt | Submission:
         command = find(request.command)
         arguments = command.decode(request.parameters)
@@ -201,10 +206,9 @@ class Ledger(Application[str]):
         who = Actor.parse(named)
         digest = _digest(request, who)
         command_id = request.command_id or uuid.uuid4().hex
-        known = self._known(command_id, digest, seen)
-        if known:
-            return known
-        seen[command_id] = digest
+        repeated = known.answer(command_id, digest)
+        if repeated:
+            return repeated
         today = self.clock().astimezone(UTC).date()
         latest = (self.clock() + timedelta(hours=14)).astimezone(UTC).date()
         effective_on = request.effective_on or today
@@ -234,25 +238,38 @@ class Ledger(Application[str]):
         command.run(decision, **arguments)
         return Submission(command_id, digest, len(decision.events) - before)
 
-    def _known(
-        self, command_id: str, digest: str, seen: dict[str, str]
-    ) -> Receipt | None:
-        recorded = self.store.command(command_id)
-        first = recorded.digest if recorded else seen.get(command_id)
-        if first is not None and first != digest:
+
+class _Known:
+    """The command ids that are taken: on the record, or earlier in the same batch."""
+
+    def __init__(
+        self,
+        recorded: dict[str, RecordedCommand],
+        events: Callable[[int, int], tuple[Event[Any], ...]],
+    ) -> None:
+        self._recorded = recorded
+        self._events = events
+        self._batch: set[str] = set()
+
+    def answer(self, command_id: str, digest: str) -> Receipt | None:
+        """The first answer to a repeat; Refused where the content is another."""
+        recorded = self._recorded.get(command_id)
+        if recorded is None:
+            if command_id in self._batch:
+                raise Refused(
+                    "REC-05",
+                    f"The command id {command_id!r} stands twice in this batch.",
+                )
+            self._batch.add(command_id)
+            return None
+        if recorded.digest != digest:
             raise Refused(
                 "REC-05",
                 f"The command id {command_id!r} was used before, for something else.",
                 todo="Use a new id for a new command.",
             )
-        if recorded:
-            events = self._events(recorded.first, recorded.last)
-            return Receipt(command_id, events, repeated=True)
-        if first is not None:
-            raise Refused(
-                "REC-05", f"The command id {command_id!r} stands twice in this batch."
-            )
-        return None
+        events = self._events(recorded.first, recorded.last)
+        return Receipt(command_id, events, repeated=True)
 
 
 def _digest(request: Request, who: Actor) -> str:

@@ -3,6 +3,10 @@
 A system is known by manufacturer and serial wherever it is, so its stream is
 `system/MANUFACTURER/SERIAL`: it is registered once, whoever writes at the same moment.
 Its watts are the SKU's rating until acceptance, and frozen from acceptance on.
+
+Every step may be a report. What takes capacity away (quarantine, return, derating)
+holds as soon as it is reported; what adds it (acceptance, the return to service)
+counts only once it is confirmed.
 """
 
 from __future__ import annotations
@@ -31,6 +35,18 @@ SystemState = Literal[
     "decommissioned",
 ]
 Outage = Literal["quarantined", "in_rma"]
+LEFT: Final = frozenset({"rejected", "returned", "replaced", "decommissioned"})
+"""The states in which a system is out of its place and of the outage it was in."""
+
+
+class LineAsked(Frozen):
+    """A line as a buyer asks for it: so many systems of one SKU version."""
+
+    line: int
+    sku: Id
+    sku_version: int
+    quantity: int
+    unit_price: Price | None = None
 
 
 class OrderLine(Frozen):
@@ -54,6 +70,7 @@ class OrderPlaced(EventData, tag="order.placed"):
 
     def apply(self, order: Order, event: Event[Any]) -> None:
         order.state = "placed"
+        order.placed_on = event.on
         order.lines = {line.line: line for line in self.lines}
         order.earning_party = self.earning_party or self.buyer
 
@@ -86,10 +103,10 @@ class SerialsAllocated(EventData, tag="order.serials_allocated"):
     replaces: SystemId | None = None
 
     def apply(self, order: Order, event: Event[Any]) -> None:
-        allocated = order.allocated.setdefault(self.line, [])
-        if self.replaces in allocated:
-            allocated.remove(self.replaces)
-        allocated.extend(self.systems)
+        allocated = order.allocated.setdefault(self.line, {})
+        if self.replaces is not None:
+            allocated.pop(self.replaces, None)
+        allocated.update(dict.fromkeys(self.systems))
 
 
 class OrderClosed(EventData, tag="order.closed"):
@@ -114,8 +131,10 @@ class Order(Aggregate):
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
         self.state: OrderState = "none"
+        self.placed_on: date | None = None
         self.lines: dict[int, OrderLine] = {}
-        self.allocated: dict[int, list[str]] = {}
+        # For each line a dictionary without values: an ordered set of serials.
+        self.allocated: dict[int, dict[str, None]] = {}
         self.earning_party = ""
 
 
@@ -194,6 +213,8 @@ class AcceptanceTested(EventData, tag="system.tested"):
 
     def apply(self, system: System, event: Event[Any]) -> None:
         system.tests.append((self, event.on, event.provenance.actor, event.ref))
+        if not event.confirmed:
+            system.reported_tests.add(event.ref)
 
 
 class Accepted(EventData, tag="system.accepted"):
@@ -223,8 +244,7 @@ class Quarantined(EventData, tag="system.quarantined"):
     ground: str
 
     def apply(self, system: System, event: Event[Any]) -> None:
-        system.outage = "quarantined"
-        system.outage_since = event.on
+        system.go_out("quarantined", event)
 
 
 class ComponentReplaced(EventData, tag="system.component_replaced"):
@@ -235,7 +255,8 @@ class ComponentReplaced(EventData, tag="system.component_replaced"):
     new_serial: Id
 
     def apply(self, system: System, event: Event[Any]) -> None:
-        system.component_replaced_on = event.on
+        done = (event.on, len(system.tests))
+        system.component_replaced = max(done, system.component_replaced or done)
 
 
 class SentToRma(EventData, tag="system.sent_to_rma"):
@@ -245,16 +266,17 @@ class SentToRma(EventData, tag="system.sent_to_rma"):
     ground: str
 
     def apply(self, system: System, event: Event[Any]) -> None:
-        system.outage = "in_rma"
-        system.outage_since = event.on
+        system.go_out("in_rma", event)
 
 
 class ReturnedToService(EventData, tag="system.returned_to_service"):
     """The system came back into service after repair or quarantine."""
 
     def apply(self, system: System, event: Event[Any]) -> None:
-        system.outage = None
-        system.outage_since = None
+        if event.confirmed:
+            system.outage = None
+            system.outage_since = None
+            system.moved_on = event.on
 
 
 class ReturnedToMaker(EventData, tag="system.returned"):
@@ -303,6 +325,7 @@ class SystemCertified(EventData, tag="system.certified"):
 
     def apply(self, system: System, event: Event[Any]) -> None:
         system.certificate = self.certificate
+        system.certificate_deal = event.deal
 
 
 class SystemDecertified(EventData, tag="system.decertified"):
@@ -312,6 +335,7 @@ class SystemDecertified(EventData, tag="system.decertified"):
 
     def apply(self, system: System, event: Event[Any]) -> None:
         system.certificate = None
+        system.certificate_deal = None
 
 
 class System(Aggregate):
@@ -323,6 +347,7 @@ class System(Aggregate):
         super().__init__(stream)
         self.state: SystemState = "none"
         self.state_on: date = date.min
+        self.moved_on: date = date.min
         self.order = ""
         self.line = 0
         self.sku = ""
@@ -335,11 +360,14 @@ class System(Aggregate):
         self.slot: tuple[str, str, str] | None = None
         self.installed_by: str | None = None
         self.tests: list[tuple[AcceptanceTested, date, str, str]] = []
-        self.component_replaced_on: date | None = None
+        self.reported_tests: set[str] = set()
+        self.component_replaced: tuple[date, int] | None = None
         self.outage: Outage | None = None
         self.outage_since: date | None = None
+        self.replaces: str | None = None
         self.replaced_by: str | None = None
         self.certificate: str | None = None
+        self.certificate_deal: str | None = None
         self.accepted_status_confirmed = False
 
     @property
@@ -349,17 +377,41 @@ class System(Aggregate):
 
     @property
     def in_service(self) -> bool:
-        """Whether it is accepted and neither in quarantine nor with the maker."""
-        return self.state == "accepted" and self.outage is None
+        """Whether it is accepted, confirmed, and neither set aside nor in repair."""
+        return (
+            self.state == "accepted"
+            and self.accepted_status_confirmed
+            and self.outage is None
+        )
+
+    @property
+    def component_replaced_on(self) -> date | None:
+        """The day of the last exchange of a component."""
+        return self.component_replaced and self.component_replaced[0]
+
+    def tested_since(self, number: int) -> bool:
+        """Whether a test, by its number from 0, came after the last exchange.
+
+        On the same day, the order in which they were recorded decides.
+        """
+        if self.component_replaced is None:
+            return True
+        return (self.tests[number][1], number) >= self.component_replaced
 
     def begin(self, registered: Registered, event: Event[Any]) -> None:
-        """Start a life under an order; a second one after decommissioning (UNT-14)."""
+        """Start a life under an order; a second one after decommissioning (UNT-14).
+
+        A certificate that still counts the system keeps counting it: CER-02 holds
+        for the rack, whatever deal it is under.
+        """
         version, stream = self.version, self.id
+        certificate, certificate_deal = self.certificate, self.certificate_deal
         self.__init__(stream)  # type: ignore[misc]
         self.version = version
+        self.certificate, self.certificate_deal = certificate, certificate_deal
         self.deal = event.deal
-        self.state = "allocated"
-        self.state_on = event.on
+        self.replaces = registered.replaces
+        self.enter("allocated", event)
         self.order = registered.order
         self.line = registered.line
         self.sku = registered.sku
@@ -370,9 +422,17 @@ class System(Aggregate):
         """Move to a state of the life cycle."""
         self.state = state
         self.state_on = event.on
-        if state in {"rejected", "returned", "replaced", "decommissioned"}:
+        self.moved_on = event.on
+        if state in LEFT:
+            self.slot = None
             self.outage = None
             self.outage_since = None
+
+    def go_out(self, outage: Outage, event: Event[Any]) -> None:
+        """Be out of service, without leaving the place in the hall."""
+        self.outage = outage
+        self.outage_since = event.on
+        self.moved_on = event.on
 
 
 class SlotOccupied(EventData, tag="slot.occupied"):

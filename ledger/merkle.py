@@ -67,6 +67,18 @@ class Frontier:
         return node
 
 
+def complete_root(leaves: list[bytes]) -> bytes:
+    """The root over leaf hashes whose number is a power of two, level by level."""
+    row = leaves
+    while len(row) > 1:
+        pairs = iter(row)
+        row = [
+            sha256(b"\x01" + left + right).digest()
+            for left, right in zip(pairs, pairs, strict=True)
+        ]
+    return row[0]
+
+
 def root_of(leaves: Iterable[bytes]) -> bytes:
     """The root over leaf hashes, from the first."""
     frontier = Frontier()

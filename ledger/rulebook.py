@@ -10,7 +10,9 @@ from ledger.rules import (
     funding,
     in_force,
     milestone,
+    observation,
     record,
+    system,
 )
 from ledger.rules.registry import CODES, RULES, check, problems
 
@@ -20,7 +22,9 @@ MODULES = (
     amendment,
     in_force,
     milestone,
+    observation,
     delivery,
+    system,
     certificate,
     funding,
 )

@@ -6,6 +6,7 @@ system with the limits within which an accepted system's rating must lie.
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any, Final
 
 from ledger.event import Aggregate, Event, EventData
@@ -27,6 +28,7 @@ class SkuVersioned(EventData, tag="sku.versioned"):
 
     def apply(self, sku: Sku, event: Event[Any]) -> None:
         sku.versions[self.sku_version] = self
+        sku.defined_on[self.sku_version] = event.on
 
 
 class Sku(Aggregate):
@@ -37,6 +39,12 @@ class Sku(Aggregate):
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
         self.versions: dict[int, SkuVersioned] = {}
+        self.defined_on: dict[int, date] = {}
+
+    @property
+    def latest(self) -> int:
+        """The number of the newest version; 0 where there is none."""
+        return max(self.versions, default=0)
 
 
 EVENTS: Final = (SkuVersioned,)

@@ -111,7 +111,7 @@ def decode(data: bytes, *, position: int | None = None) -> Event[Any]:
     """An event from its stored bytes; UnknownEvent where it is newer than we are."""
     try:
         event: Event[Any] = _decoder.decode(data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UnknownEvent(position, _why(data, error)) from error
     except InvalidValue as error:
         raise UnknownEvent(position, str(error).rstrip(".")) from error
@@ -123,7 +123,7 @@ def decode(data: bytes, *, position: int | None = None) -> Event[Any]:
 def _why(data: bytes, error: Exception) -> str:
     try:
         schema = msgspec.json.decode(data, type=_Head).identity.schema
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return str(error)
     return _newer(schema) if schema > SCHEMA else str(error)
 

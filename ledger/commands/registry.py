@@ -226,6 +226,8 @@ def request_of(line: Mapping[str, Any]) -> Request:
     common: dict[str, Any] = {key: rest.pop(key) for key in COMMON if key in rest}
     if isinstance(common.get("evidence"), dict):
         common["evidence"] = [common["evidence"]]
+    if isinstance(common.get("effective_on"), str):
+        common["effective_on"] = parse_date(common["effective_on"])
     command = rest.pop("command")
     deal = rest.pop("deal")
     found: Request = from_builtins(

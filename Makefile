@@ -1,0 +1,55 @@
+# Everything runs in .venv, made from the locked requirements; nothing else is needed.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+DEMO := build/demo.db
+ACCORD := ACCORD_DB=sqlite:///$(DEMO) $(BIN)/accord
+LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input install
+.PHONY: help setup demo test lint types check bench docs lock clean
+.DEFAULT_GOAL := help
+
+help: ## Lists what make can do.
+	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
+
+setup: .venv/.ready ## Makes .venv from the locked requirements, by name, version and hash.
+	@:
+.venv/.ready: requirements/dev.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "accord needs Python 3.11 or newer; none was found on the path." >&2; exit 1; }
+	@test -x $(BIN)/pip || "$(PYTHON)" -m venv --clear .venv
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## Loads the real OpenAI–NVIDIA deal into a new ledger, shows it on three days, verifies it.
+	@mkdir -p build && rm -f $(DEMO) $(DEMO)-wal $(DEMO)-shm
+	$(ACCORD) init
+	$(ACCORD) demo openai-nvidia
+	$(ACCORD) show openai-nvidia
+	$(ACCORD) show openai-nvidia --as-of 2025-10-01
+	$(ACCORD) show openai-nvidia --as-of 2026-03-15
+	$(ACCORD) verify
+
+test: export COVERAGE_FILE := $(CURDIR)/build/coverage
+test: setup ## Runs all tests on both cores; fails below 100 % branch coverage of ledger/.
+	@mkdir -p build && rm -f build/coverage* && $(BIN)/coverage run -m pytest -q -n 2 && $(BIN)/coverage combine -q && $(BIN)/coverage report
+
+lint: setup ## Checks style, formatting and the import contracts.
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo
+
+types: setup ## Checks every type, strictly.
+	@$(BIN)/mypy
+
+check: lint types test ## Does all that CI does.
+
+bench: setup ## Measures appending beside raw SQLite and the library's own recorder.
+	@$(BIN)/python -m benchmarks.append
+
+docs: setup ## Writes the reference of events, commands, rules and views anew from the code.
+	@$(BIN)/python -m cli.handbook docs/reference
+
+lock: ## Writes the requirements anew: names, versions and hashes, no addresses. Needs uv.
+	@uv pip compile $(LOCK) pyproject.toml -o requirements/run.txt && uv pip compile $(LOCK) --group dev pyproject.toml -o requirements/dev.txt
+
+clean: ## Removes what was made, .venv included.
+	@rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

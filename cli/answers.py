@@ -1,0 +1,109 @@
+"""A question to the views, and its answer as a sheet with the control footer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from cli.output import Sheet, shown
+from cli.progress import progress
+from cli.session import session
+
+if TYPE_CHECKING:
+    from projections.projector import Answer, Projections
+
+_QUANTITIES: Final = ("quantity", "unit")
+
+
+@contextmanager
+def projections() -> Iterator[Projections]:
+    """The views of the ledger, brought up to date."""
+    from projections.projector import Projections
+
+    with session().store() as store:
+        views = Projections(store)
+        with progress("Bringing views up to date") as bar:
+            views.catch_up(bar)
+        yield views
+
+
+def ask(
+    view: str, deal: str | None, as_of: date | None, known_at: datetime | None
+) -> Answer:
+    """One answer; its note, if it has one, goes to stderr."""
+    with projections() as views:
+        answer = views.answer(view, deal, as_of=as_of, known_at=known_at)
+    if answer.note:
+        click.echo(f"note: {answer.note}", err=True)
+    return answer
+
+
+def sheet_of(answer: Answer) -> Sheet:
+    """The answer, ready to be written."""
+    from ledger.transcoding import to_builtins
+
+    whole = whole_of(answer)
+    return Sheet(
+        rows=[to_builtins(row) for row in answer.rows],
+        columns=columns_of(answer.view),
+        whole=whole,
+        title=_title(answer),
+        fictional=answer.fictional,
+        footer=footer_of(whole),
+    )
+
+
+def columns_of(view: str) -> tuple[str, ...]:
+    """The columns of a view, in order, whether or not it has rows."""
+    from projections.registry import view_named
+
+    return view_named(view).row.__struct_encode_fields__
+
+
+def whole_of(answer: Answer) -> dict[str, Any]:
+    """The answer as one JSON object."""
+    from ledger.transcoding import to_builtins
+
+    whole = {
+        "view": answer.view,
+        "version": answer.version,
+        "params": to_builtins(answer.params),
+        "fictional": answer.fictional,
+        "position": answer.position,
+        "rows": [to_builtins(row) for row in answer.rows],
+        "totals": to_builtins(answer.totals),
+        "digest": answer.digest,
+        "tree_head": answer.tree_head,
+    }
+    if answer.about is not None:
+        whole["about"] = to_builtins(answer.about)
+    return whole
+
+
+def footer_of(whole: dict[str, Any]) -> list[tuple[str, str]]:
+    """The control footer: enough to ask the same again and to compare."""
+    params = whole["params"]
+    asked = [f"{whole['view']} v{whole['version']}"]
+    if params.get("deal"):
+        asked.append(f"deal {params['deal']}")
+    lines = [
+        ("view", ", ".join(asked)),
+        (
+            "asked",
+            f"as of {params.get('as_of') or 'any day'}, "
+            f"known at {shown(params.get('known_at')) if params.get('known_at') else 'now'}",
+        ),
+        ("record", f"position {whole['position']}, {len(whole['rows'])} rows"),
+    ]
+    if whole["totals"]:
+        lines.append(("totals", shown(whole["totals"])))
+    return [*lines, ("digest", whole["digest"]), ("tree head", whole["tree_head"])]
+
+
+def _title(answer: Answer) -> str:
+    deal = answer.params.get("deal")
+    return f"{answer.view}: {deal}" if deal else answer.view

@@ -1,0 +1,58 @@
+"""Integrity and stored views: what they report, in words or as data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.output import Sheet, write
+from cli.progress import progress
+from cli.receipts import plural
+from cli.session import session
+
+if TYPE_CHECKING:
+    from ledger.log import Head
+
+
+def verify_record(*, views: bool, form: str) -> None:
+    """Verify the record, and if asked the views, and say what was found whole."""
+    from ledger.integrity import verify
+
+    with session().store() as store:
+        with progress("Verifying") as bar:
+            report = verify(store, bar)
+        checked = _verify_views(store) if views else None
+    row: dict[str, Any] = {
+        "ok": True,
+        "events": report.events,
+        "commands": report.commands,
+        "tree_head": report.root,
+        "recorded_at": report.recorded_at or None,
+    }
+    if checked is not None:
+        row["views"] = checked
+    if form != "table":
+        write(Sheet([row], tuple(row), row), form)
+        return
+    parts = [plural(report.events, "event"), f"tree head {report.root}"]
+    if checked is not None:
+        parts.append(f"{plural(checked, 'view')} as folded anew")
+    click.echo(f"ok: {', '.join(parts)}")
+
+
+def _verify_views(store: Any) -> int:
+    from projections.projector import Projections
+    from projections.registry import VIEWS
+
+    views = Projections(store)
+    with progress("Verifying views") as bar:
+        views.catch_up(bar)
+        views.verify(bar)
+    return len(VIEWS)
+
+
+def announce(what: str, head: Head) -> None:
+    """Say on stderr what was carried over, and the tree head that goes with it."""
+    click.echo(f"{what}.", err=True)
+    click.echo(f"tree head  {head.root.hex()}", err=True)

@@ -1,0 +1,283 @@
+"""How answers are written: table, json, jsonl or csv; one renderer for every view.
+
+JSON, JSONL and CSV carry values as the record has them; tables show them readable,
+and exact all the same. A reported or disputed fact is marked in words, not by colour.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+Row = Mapping[str, Any]
+
+FICTION: Final = "FICTION: this deal is invented; no party, system or payment is real."
+NOTHING: Final = "–"
+MARKS: Final = {"reported": "? reported", "disputed": "! disputed"}
+STYLES: Final = {"reported": "yellow", "disputed": "bold red"}
+_AMOUNT: Final = re.compile(r"(-?\d+(?:\.\d+)?) ([A-Z]{3}|shares|W)")
+_NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
+_MOMENT: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)"
+)
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_WATTS: Final = (("GW", 10**9), ("MW", 10**6), ("kW", 10**3), ("W", 1))
+_NARROWEST: Final = 12
+"""Columns to which a cell of words may shrink before rows become blocks."""
+
+
+@dataclass
+class Sheet:
+    """An answer ready to be written.
+
+    `whole` is the JSON object; `rows` are what JSONL and CSV hold, under `columns`;
+    `footer` says where the answer comes from.
+    """
+
+    rows: Sequence[Row]
+    columns: Sequence[str]
+    whole: Any
+    title: str = ""
+    fictional: bool = False
+    footer: Sequence[tuple[str, str]] = ()
+    lines: Sequence[bytes] = field(default=())
+    """The rows' JSONL, where their digest is that of exactly these bytes."""
+
+
+def write(sheet: Sheet, form: str) -> None:
+    """Write an answer to stdout in the form asked for."""
+    match form:
+        case "json":
+            _write_bytes([_pretty(sheet.whole)])
+        case "jsonl":
+            _write_bytes(sheet.lines or [compact(row) for row in sheet.rows])
+            write_footer(sheet, to_stderr=True)
+        case "csv":
+            _write_csv(sheet)
+            write_footer(sheet, to_stderr=True)
+        case _:
+            console = screen()
+            write_heading(console, sheet)
+            console.print(table_of(sheet.rows, sheet.columns, console.width))
+            write_footer(sheet)
+
+
+def screen(*, stderr: bool = False) -> Console:
+    """The terminal, or the file in its place: no colour and no width but 80 there."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def write_heading(console: Console, sheet: Sheet) -> None:
+    """Say what is answered, and first of all whether it is fiction."""
+    if sheet.fictional:
+        console.print(FICTION, style="bold reverse")
+    if sheet.title:
+        console.print(clean(sheet.title), style="bold")
+
+
+def write_footer(sheet: Sheet, *, to_stderr: bool = False) -> None:
+    """Say where the answer comes from: the control footer."""
+    console = screen(stderr=to_stderr)
+    if to_stderr and sheet.fictional:
+        console.print(FICTION)
+    width = max((len(name) for name, _ in sheet.footer), default=0)
+    for name, value in sheet.footer:
+        line = f"{name:<{width}}  {clean(value)}"
+        console.print(line, style="dim", soft_wrap=True)
+
+
+def table_of(rows: Sequence[Row], columns: Sequence[str], width: int) -> Any:
+    """The rows as a table; as a block each where a table would be too narrow to read."""
+    from rich.console import Group
+    from rich.text import Text
+
+    if not rows:
+        return Text("(nothing)", style="dim")
+    shown, cells = _cells(rows, columns)
+    if _narrowest(shown, cells) <= width:
+        return _table(shown, cells)
+    return Group(*(block_of(shown, line) for line in cells))
+
+
+def _cells(
+    rows: Sequence[Row], columns: Sequence[str]
+) -> tuple[list[str], list[list[Text]]]:
+    """The columns worth a place, and every cell readable."""
+    taken = [
+        name
+        for name in columns
+        if any(row.get(name) not in (None, "", [], False) for row in rows)
+        and not (name == "unit" and "quantity" in columns)
+    ]
+    return taken, [[cell(row, name) for name in taken] for row in rows]
+
+
+def _narrowest(columns: Sequence[str], cells: Sequence[Sequence[Text]]) -> int:
+    total = 1
+    for index, name in enumerate(columns):
+        longest = max(line[index].cell_len for line in cells)
+        words = any(" " in line[index].plain for line in cells)
+        figure = all(_figure(line[index].plain) for line in cells)
+        least = min(longest, _NARROWEST * 2) if words and not figure else longest
+        header = max(len(word) for word in heading(name).split())
+        total += max(least, header) + 2
+    return total
+
+
+def _table(columns: Sequence[str], cells: Sequence[Sequence[Text]]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for index, name in enumerate(columns):
+        figures = all(_figure(line[index].plain) for line in cells)
+        table.add_column(
+            heading(name),
+            justify="right" if figures else "left",
+            no_wrap=figures or not any(" " in line[index].plain for line in cells),
+            overflow="fold",
+        )
+    for line in cells:
+        table.add_row(*line)
+    return table
+
+
+def block_of(columns: Sequence[str], line: Sequence[Text]) -> Any:
+    """One row as a block, a field a line; empty fields left out."""
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 2))
+    width = max(len(heading(name)) for name in columns)
+    grid.add_column(style="dim", no_wrap=True, min_width=width)
+    grid.add_column(overflow="fold")
+    for name, value in zip(columns, line, strict=True):
+        if value.plain != NOTHING:
+            grid.add_row(heading(name), value)
+    grid.add_row("", "")
+    return grid
+
+
+def heading(column: str) -> str:
+    """A column's name in words; the unit at its end is said in the cells."""
+    return re.sub(r"_w$", "", column).replace("_", " ")
+
+
+def cell(row: Row, name: str) -> Text:
+    """One value, readable."""
+    from rich.text import Text
+
+    value = row.get(name)
+    if name == "quantity" and isinstance(value, str) and row.get("unit"):
+        value = f"{value} {row['unit']}"
+    elif name.endswith("_w") and _NUMBER.fullmatch(str(value)):
+        value = f"{value} W"
+    text = shown(value)
+    if name == "status" and text in MARKS:
+        return Text(MARKS[text], style=STYLES[text])
+    return Text(text)
+
+
+def shown(value: Any) -> str:
+    """A value as people read it: grouped digits, watts in their largest unit."""
+    match value:
+        case None | "" | [] | ():
+            return NOTHING
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case str():
+            return _shown_text(value)
+        case Mapping():
+            return "; ".join(f"{heading(k)} {shown(v)}" for k, v in value.items())
+        case list() | tuple():
+            return ", ".join(shown(item) for item in value)
+        case _:
+            return clean(str(value))
+
+
+def _shown_text(value: str) -> str:
+    if match := _AMOUNT.fullmatch(value):
+        number, unit = match.groups()
+        return watts(number) if unit == "W" else f"{Decimal(number):,f} {unit}"
+    if match := _MOMENT.fullmatch(value):
+        return f"{match[1]} {match[2]}Z"
+    return clean(value)
+
+
+def watts(number: str) -> str:
+    """Watts in the largest unit that they fill; every digit kept."""
+    value = Decimal(number)
+    for unit, size in _WATTS:
+        if abs(value) >= size and unit != "W":
+            exact = value / size
+            places = max(3, -int(exact.normalize().as_tuple().exponent))
+            return f"{exact:,.{places}f} {unit}"
+    return f"{value:,f} W"
+
+
+def clean(text: str) -> str:
+    """Text from the record, without what would steer the terminal."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _figure(text: str) -> bool:
+    return text == NOTHING or bool(
+        re.fullmatch(r"-?[\d,]+(\.\d+)?( ([A-Z]{3}|shares|[kMG]?W|%))?", text)
+    )
+
+
+def compact(value: Any) -> bytes:
+    """A value as one line of JSON."""
+    from ledger.transcoding import to_json
+
+    return to_json(value)
+
+
+def _pretty(value: Any) -> bytes:
+    import msgspec
+
+    return msgspec.json.format(compact(value), indent=2)
+
+
+def _write_bytes(lines: Iterable[bytes]) -> None:
+    # The bytes themselves: a digest must not depend on the terminal's encoding.
+    sys.stdout.flush()
+    for line in lines:
+        sys.stdout.buffer.write(line + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _write_csv(sheet: Sheet) -> None:
+    import csv
+    import io
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(sheet.columns)
+    for row in sheet.rows:
+        writer.writerow([_csv_value(row.get(name)) for name in sheet.columns])
+    _write_bytes([text.getvalue().removesuffix("\n").encode()])
+
+
+def _csv_value(value: Any) -> Any:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case str() | int():
+            return value
+        case _:
+            return compact(value).decode()

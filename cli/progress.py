@@ -1,0 +1,96 @@
+"""A progress bar on stderr for what takes longer than a second, on a terminal only."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, TypeVar, overload
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+PATIENCE_S: Final = 1.0
+T = TypeVar("T")
+
+
+class Bar:
+    """Told how far a task is; draws nothing before the user would begin to wonder."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._shown: tuple[Progress, TaskID] | None = None
+        self._on_terminal = sys.stderr.isatty()
+        self._due = time.monotonic() + PATIENCE_S
+
+    def __call__(self, done: int, total: int | None = None) -> None:
+        """Say how many are done, and of how many where that is known."""
+        if not self._on_terminal:
+            return
+        if self._shown is None:
+            if time.monotonic() < self._due:
+                return
+            self._shown = self._draw()
+        bar, task = self._shown
+        bar.update(task, completed=done, total=total)
+
+    def _draw(self) -> tuple[Progress, TaskID]:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        bar.start()
+        return bar, bar.add_task(self._label, total=None)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._shown is not None:
+            self._shown[0].stop()
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Bar]:
+    """A bar for one task."""
+    bar = Bar(label)
+    try:
+        yield bar
+    finally:
+        bar.close()
+
+
+class Watched(Sequence[T]):
+    """A sequence that reports how far whoever reads it has come."""
+
+    def __init__(self, items: Sequence[T], bar: Bar) -> None:
+        self._items = items
+        self._bar = bar
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
+        return self._items[index]
+
+    def __iter__(self) -> Iterator[T]:
+        """Go through the items, reporting each."""
+        for done, item in enumerate(self._items, start=1):
+            self._bar(done, len(self._items))
+            yield item

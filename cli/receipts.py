@@ -1,0 +1,98 @@
+"""What a write says afterwards: the events it recorded, or would record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from cli.output import Sheet, screen, write
+
+if TYPE_CHECKING:
+    from ledger.application import Ledger, Receipt
+    from ledger.event import Event
+
+COLUMNS: Final = (
+    "position",
+    "type",
+    "deal",
+    "stream",
+    "effective_on",
+    "status",
+    "recorded_at",
+    "command_id",
+)
+_SHOWN: Final = ("position", "type", "stream", "effective_on", "status")
+
+
+def print_receipts(receipts: Sequence[Receipt], form: str) -> None:
+    """Print what commands recorded; a repeat says so."""
+    rows = [_row(event) for receipt in receipts for event in receipt.events]
+    if form == "table":
+        _print_table(receipts)
+        return
+    whole = [
+        {
+            "command_id": receipt.command_id,
+            "repeated": receipt.repeated,
+            "events": [_row(event) for event in receipt.events],
+        }
+        for receipt in receipts
+    ]
+    write(Sheet(rows, COLUMNS, whole[0] if len(whole) == 1 else whole), form)
+
+
+def print_proposed(ledger: Ledger, events: Sequence[Event[Any]], form: str) -> None:
+    """Print what a dry run would record, and what that would change."""
+    from cli.changes import changes_of, print_changes
+
+    rows = [_row(event) for event in events]
+    changes = changes_of(ledger.store, events)
+    if form != "table":
+        whole = {"dry_run": True, "events": rows, "changes": changes}
+        write(Sheet(rows, COLUMNS, whole), form)
+    else:
+        write(Sheet(rows, _SHOWN[1:], None, title="Would record"), form)
+        print_changes(changes)
+    click.echo("Dry run: nothing was written.", err=True)
+
+
+def _print_table(receipts: Sequence[Receipt]) -> None:
+    fresh = [_row(event) for r in receipts if not r.repeated for event in r.events]
+    repeated = [r for r in receipts if r.repeated]
+    if fresh:
+        title = f"Recorded {plural(len(fresh), 'event')}"
+        write(Sheet(fresh, _SHOWN, None, title=title), "table")
+    for receipt in repeated if len(repeated) == 1 else ():
+        places = ", ".join(str(position) for position in receipt.positions) or "none"
+        screen().print(
+            f"Already recorded under command id {receipt.command_id}: "
+            f"position {places}. Nothing was written."
+        )
+    if len(repeated) > 1:
+        screen().print(
+            f"{len(repeated)} commands were recorded before, under the same ids; "
+            "nothing was written for them."
+        )
+
+
+def plural(count: int, noun: str) -> str:
+    """A number of things, `1 event` or `1,200 events`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _row(event: Event[Any]) -> dict[str, Any]:
+    from ledger.transcoding import stamp_time
+
+    recorded_at = event.identity.recorded_at
+    return {
+        "position": event.position or None,
+        "type": event.data.tag(),
+        "deal": event.deal,
+        "stream": event.stream,
+        "effective_on": event.on.isoformat(),
+        "status": event.provenance.status,
+        "recorded_at": stamp_time(recorded_at) if recorded_at else None,
+        "command_id": event.provenance.command_id,
+    }

@@ -1,0 +1,270 @@
+"""Commands on the record as a whole: make it, fill it, check it, carry it away."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from cli.options import NearestGroup, ViewName, formatted, placed, read_bytes
+from cli.progress import progress
+from cli.session import session
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+DEFAULT_DEMO: Final = "openai-nvidia"
+
+
+@click.command()
+@placed
+def init() -> None:
+    r"""Create the ledger and print where it is.
+
+    A ledger that is there already is left as it is.
+
+    \b
+    Example:
+      accord init
+      accord init --db sqlite:///deals.db
+    """
+    with session().made() as (ledger, made):
+        size = ledger.store.head().size
+    if made:
+        click.echo(f"Created an empty ledger at {session().place}.")
+    else:
+        click.echo(f"The ledger at {session().place} exists: {_events(size)}.")
+
+
+class DemoName(click.ParamType[str]):
+    """The name of a packaged deal file."""
+
+    name = "NAME"
+
+    def shell_complete(
+        self, _ctx: click.Context, _param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        """The packaged deal files whose names begin so."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(n) for n in sorted(_demos()) if n.startswith(incomplete)]
+
+
+def _demos() -> dict[str, Traversable]:
+    from importlib.resources import files
+
+    folder = files("cli").joinpath("deals")
+    if not folder.is_dir():
+        return {}
+    return {
+        file.name.removesuffix(".jsonl"): file
+        for file in folder.iterdir()
+        if file.name.endswith(".jsonl")
+    }
+
+
+@click.command()
+@click.argument("name", type=DemoName(), default=DEFAULT_DEMO)
+@placed
+@formatted
+def demo(name: str, form: str) -> None:
+    r"""Load a packaged deal, creating the ledger if need be.
+
+    openai-nvidia is the real history of that deal, with its sources;
+    milestone-machine is fictional, and shows a deal's full life. Loading one twice
+    changes nothing.
+
+    \b
+    Example:
+      accord demo
+      accord demo milestone-machine
+    """
+    from cli.batch import write_batch
+    from cli.receipts import plural, print_receipts
+
+    known = _demos()
+    if name not in known:
+        names = ", ".join(sorted(known)) or "none"
+        raise click.BadParameter(
+            f"there is no packaged deal {name!r}; there are: {names}.",
+            param_hint="NAME",
+        )
+    data = known[name].read_bytes()
+    with session().made() as (ledger, made), progress("Loading") as bar:
+        if made:
+            click.echo(f"Created a ledger at {session().place}.", err=True)
+        receipts = write_batch(ledger, data, None, bar)
+    if form != "table":
+        print_receipts(receipts, form)
+        return
+    written = [receipt for receipt in receipts if not receipt.repeated]
+    if not written:
+        click.echo(f"{name} is on the record already; nothing was written.")
+    else:
+        events = sum(len(receipt.events) for receipt in written)
+        click.echo(
+            f"Loaded {name}: {plural(len(written), 'command')}, "
+            f"{plural(events, 'event')}."
+        )
+    click.echo(f"See it with: accord show {name}", err=True)
+
+
+@click.command()
+@click.argument("file", metavar="FILE|-")
+@click.option(
+    "--dry-run", is_flag=True, help="Show what it would record; write nothing."
+)
+@placed
+@formatted
+def append(file: str, dry_run: bool, form: str) -> None:
+    """Record a batch of commands, all or nothing.
+
+    FILE holds one command a line, as JSON: the keys are "command", "deal", "actor",
+    "effective_on" and the command's own parameters, as 'accord commands' lists them.
+    Every problem is reported with its line, and then nothing is written.
+
+    \b
+    Example:
+      accord append deal.jsonl --dry-run
+      accord append deal.jsonl --actor ann@acme
+      generate | accord append -
+    """
+    from cli.batch import try_batch, write_batch
+    from cli.receipts import print_proposed, print_receipts
+
+    actor = session().acting() if session().actor else None
+    data = read_bytes(file)
+    with session().ledger() as ledger, progress("Appending") as bar:
+        if dry_run:
+            print_proposed(ledger, try_batch(ledger, data, actor), form)
+        else:
+            print_receipts(write_batch(ledger, data, actor, bar), form)
+
+
+@click.command()
+@click.option("--views", is_flag=True, help="Also fold every view anew and compare.")
+@placed
+@formatted
+def verify(views: bool, form: str) -> None:
+    r"""Recompute the whole record and compare it with its tree head.
+
+    Checks every leaf and the head, positions without gaps, stream versions, columns
+    against bytes, and that recorded time never goes back. Exits 3, naming the first
+    bad position, where anything differs.
+
+    \b
+    Example:
+      accord verify
+      accord verify --views
+    """
+    from cli.checks import verify_record
+
+    verify_record(views=views, form=form)
+
+
+@click.group(cls=NearestGroup)
+def views() -> None:
+    """Look after the stored views: their state, and building them anew."""
+
+
+@views.command()
+@placed
+@formatted
+def status(form: str) -> None:
+    r"""Show how far each stored view has followed the record.
+
+    \b
+    Example:
+      accord views status
+    """
+    from cli.checks import print_view_status
+
+    print_view_status(form)
+
+
+@views.command()
+@click.argument("name", type=ViewName(), required=False)
+@placed
+def rebuild(name: str | None) -> None:
+    r"""Build a view anew from the record, or all of them.
+
+    It can be stopped and taken up again; readers see the old rows until it is done.
+
+    \b
+    Example:
+      accord views rebuild
+      accord views rebuild fleet
+    """
+    from cli.checks import rebuild_views
+
+    rebuild_views(name)
+
+
+@click.command()
+@click.argument("file", metavar="[FILE|-]", default="-")
+@placed
+def export(file: str) -> None:
+    r"""Write every event, a line each, exactly as it is stored.
+
+    A copy that 'accord import' makes of it has the same tree head.
+
+    \b
+    Example:
+      accord export record.jsonl
+      accord export | gzip > record.jsonl.gz
+    """
+    from cli.checks import announce
+    from cli.files import replacing
+    from ledger.transfer import export as write_export
+
+    with session().store() as store, progress("Exporting") as bar:
+        if file == "-":
+            sys.stdout.flush()
+            head = write_export(store, sys.stdout.buffer, bar)
+            sys.stdout.buffer.flush()
+        else:
+            with replacing(file) as out:
+                head = write_export(store, out, bar)
+    announce(f"Exported {_events(head.size)}", head)
+
+
+@click.command(name="import")
+@click.argument("file", metavar="FILE|-")
+@placed
+def import_(file: str) -> None:
+    r"""Restore an export, or continue a record that it begins with.
+
+    Bytes and recorded times stay as they are. Anything that does not continue this
+    record event by event is refused, and nothing of it is written.
+
+    \b
+    Example:
+      accord import record.jsonl --db sqlite:///copy.db
+    """
+    from cli.checks import announce
+    from cli.files import reading_lines
+    from ledger.transfer import import_ as read_export
+
+    with reading_lines(file) as lines, session().made() as (ledger, _):
+        with progress("Importing") as bar:
+            done = read_export(ledger.store, lines, bar)
+    known = f"; {done.known:,} stood already" if done.known else ""
+    announce(f"Imported {_events(done.added)}{known}", done.head)
+
+
+def _events(count: int) -> str:
+    from cli.receipts import plural
+
+    return plural(count, "event")
+
+
+RECORD: Final[tuple[click.Command, ...]] = (
+    init,
+    demo,
+    append,
+    verify,
+    export,
+    import_,
+    views,
+)

@@ -1,0 +1,186 @@
+"""The record inside one open transaction: its head, the append, the versions, tracking.
+
+Plain SQL that every database understands; who opens the transaction, and under which
+lock, is the store's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import sqlalchemy as sa
+from eventsourcing.persistence import IntegrityError
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError as SqlIntegrityError
+
+from ledger.errors import IntegrityFailure
+from ledger.merkle import HASH_BYTES, Frontier, leaf_hash
+from ledger.tables import commands, events, head, nodes, tracking
+
+TILE_LEVELS: Final = 8
+"""Inner nodes are kept at every eighth level: one over 256 events, one over 65,536."""
+IN_CHUNK: Final = 500
+"""Values in one SQL list."""
+
+
+class Submission(NamedTuple):
+    """A command whose events are being appended, in order: its id, digest, number of events."""
+
+    command_id: str
+    digest: str
+    events: int
+
+
+class RecordedCommand(NamedTuple):
+    """A command that was recorded: its content's digest, first and last position."""
+
+    digest: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Head:
+    """The tree head: how many events there are, and the root over all of them."""
+
+    size: int
+    root: bytes
+    frontier: bytes
+    recorded_at: str
+
+
+class Row(NamedTuple):
+    """A row of the events table, but for its leaf."""
+
+    stream: str
+    version: int
+    type: str
+    deal: str | None
+    effective_on: str | None
+    recorded_at: str
+    data: bytes
+
+
+def locked_head(connection: Connection) -> Head:
+    """The tree head, read under the writer lock."""
+    return _head(connection, sa.select(head).with_for_update())
+
+
+def read_head(connection: Connection) -> Head:
+    """The tree head, in a snapshot; IntegrityFailure where it can be none."""
+    return _head(connection, sa.select(head))
+
+
+def _head(connection: Connection, query: sa.Select[Any]) -> Head:
+    rows = connection.execute(query).all()
+    if len(rows) == 1:
+        _, size, root, frontier, recorded_at = rows[0]
+        if (
+            isinstance(size, int)
+            and isinstance(root, bytes)
+            and isinstance(frontier, bytes)
+            and isinstance(recorded_at, str)
+            and size >= 0
+            and len(frontier) == HASH_BYTES * size.bit_count()
+        ):
+            return Head(size, root, frontier, recorded_at)
+    raise IntegrityFailure("The tree head is damaged or missing.")
+
+
+def append(
+    connection: Connection,
+    before: Head,
+    rows: Sequence[Row],
+    submissions: Sequence[Submission],
+) -> Head:
+    """Append rows after the head, hash them, move the head; IntegrityError on a clash."""
+    tree = Frontier(before.size, before.frontier)
+    made: list[tuple[int, int, bytes]] = []
+    values = []
+    for position, row in enumerate(rows, start=before.size + 1):
+        leaf = leaf_hash(row.data)
+        tree.append(leaf, made)
+        values.append({"position": position, **row._asdict(), "leaf": leaf})
+    kept = [
+        {"level": level, "index": index, "hash": node}
+        for level, index, node in made
+        if level % TILE_LEVELS == 0
+    ]
+    known, first = [], before.size + 1
+    for command_id, digest, many in submissions:
+        if not many:
+            continue  # Nothing stands on the record that could answer a repeat.
+        known.append(
+            {
+                "command_id": command_id,
+                "digest": digest,
+                "first": first,
+                "last": first + many - 1,
+            }
+        )
+        first += many
+    after = Head(
+        tree.size,
+        tree.root,
+        tree.packed,
+        rows[-1].recorded_at if rows else before.recorded_at,
+    )
+    try:
+        if values:
+            connection.execute(sa.insert(events), values)
+        if kept:
+            connection.execute(sa.insert(nodes), kept)
+        if known:
+            connection.execute(sa.insert(commands), known)
+    except SqlIntegrityError as error:
+        raise IntegrityError(str(error.orig)) from error
+    connection.execute(
+        sa.update(head).values(
+            size=after.size,
+            root=after.root,
+            frontier=after.frontier,
+            recorded_at=after.recorded_at,
+        )
+    )
+    return after
+
+
+def move_tracking(connection: Connection, name: str, position: int) -> None:
+    """Move a follower forward in one conditional write; IntegrityError otherwise."""
+    moved = connection.execute(
+        sa.update(tracking)
+        .where(
+            tracking.c.application_name == name,
+            tracking.c.notification_id < position,
+        )
+        .values(notification_id=position)
+    )
+    if moved.rowcount:
+        return
+    try:
+        connection.execute(
+            sa.insert(tracking).values(application_name=name, notification_id=position)
+        )
+    except SqlIntegrityError as error:
+        raise IntegrityError(
+            f"{name} has already taken in position {position}"
+        ) from error
+
+
+def check_versions(connection: Connection, expects: Mapping[str, int]) -> None:
+    """IntegrityError where a stream is not at the version that a decision saw."""
+    streams = list(expects)
+    found: dict[str, int] = {}
+    for start in range(0, len(streams), IN_CHUNK):
+        query = (
+            sa.select(events.c.stream, sa.func.max(events.c.version))
+            .where(events.c.stream.in_(streams[start : start + IN_CHUNK]))
+            .group_by(events.c.stream)
+        )
+        found.update((stream, version) for stream, version in connection.execute(query))
+    for stream, seen in expects.items():
+        now = found.get(stream, 0)
+        if now != seen:
+            raise IntegrityError(f"{stream} was at version {seen} and is now at {now}")

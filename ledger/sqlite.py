@@ -1,0 +1,181 @@
+"""All that holds for SQLite alone: its connections, its triggers, its errors in words.
+
+A ledger's file is in WAL mode, written with `synchronous=FULL` under `BEGIN IMMEDIATE`.
+A database that turns out to be no ledger is left as it was found.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool, QueuePool
+
+from ledger.errors import LedgerUnavailable
+
+APPLICATION_ID: Final = 0x41434F52
+BUSY_S: Final = 10
+"""Seconds to wait for another writer before giving up."""
+
+_UNREADABLE: Final = frozenset({"SQLITE_CANTOPEN", "SQLITE_READONLY"})
+
+
+def engine(url: URL, *, create: bool) -> Engine:
+    """An engine on the file that a URL names; LedgerUnavailable where there is none."""
+    path = url.database
+    if not path or path == ":memory:":
+        raise LedgerUnavailable("A ledger is kept in a file: 'sqlite:///accord.db'.")
+    if url.query:
+        raise LedgerUnavailable(
+            f"{path}: a ledger takes no options after '?'; use 'sqlite:///{path}'."
+        )
+    _check_file(Path(path), create=create)
+    made = sa.create_engine(
+        url.set(drivername="sqlite"),
+        creator=lambda: _connect(path),
+        # A file that this user may only read is opened anew for every look at it,
+        # because an immutable connection (see below) does not see later changes.
+        poolclass=QueuePool if _writable(path) else NullPool,
+    )
+    sa.event.listen(made, "begin", _on_begin)
+    return made
+
+
+def prepare(connection: Connection, written_once: Sequence[str]) -> None:
+    """Finish a ledger's new tables: refuse to change or delete a row of some (REC-01)."""
+    for table in written_once:
+        for verb in ("UPDATE", "DELETE"):
+            connection.exec_driver_sql(
+                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} "
+                f"ON {table} BEGIN SELECT RAISE(ABORT, "
+                "'REC-01: entries cannot be edited'); END"
+            )
+    connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def prefer_wal(engine: Engine) -> None:
+    """Let readers and the writer pass side by side, where the file may be changed."""
+    with engine.connect() as connection:
+        driver = connection.connection.dbapi_connection
+        assert driver is not None
+        cursor = driver.cursor()
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            # Read-only, or in use by another: either way it works as it is.
+            pass
+        finally:
+            cursor.close()
+
+
+def damaged(error: DBAPIError) -> bool:
+    """Whether an error says that what the file holds cannot be right."""
+    return _name(error) in {"SQLITE_CORRUPT", "SQLITE_NOTADB"} or (
+        "decode to UTF-8" in str(error.orig)
+    )
+
+
+def sentence(url: URL, error: DBAPIError) -> str:
+    """An error of the database, as one sentence for the user."""
+    where, said = url.database, str(error.orig)
+    match _name(error):
+        case "SQLITE_NOTADB":
+            return f"{where} is not a ledger: {said}."
+        case "SQLITE_CORRUPT":
+            return f"{where} is damaged: {said}. Restore it from an export or a backup."
+        case "SQLITE_BUSY" | "SQLITE_LOCKED":
+            return (
+                f"{where} is locked by another program; nothing was written. Try again."
+            )
+        case "SQLITE_FULL":
+            return f"The disk that holds {where} is full; nothing was written."
+        case "SQLITE_IOERR":
+            return f"The disk that holds {where} failed ({said}); nothing was written."
+        case "SQLITE_READONLY" | "SQLITE_PERM":
+            return f"{where} may not be written by this user; nothing was written."
+        case "SQLITE_CANTOPEN":
+            return f"{where} may not be opened by this user ({said})."
+    return f"{where}: {said}."
+
+
+def _name(error: DBAPIError) -> str:
+    """The primary code's name: `SQLITE_BUSY` for `SQLITE_BUSY_SNAPSHOT` too."""
+    name: str = getattr(error.orig, "sqlite_errorname", "")
+    return "_".join(name.split("_")[:2])
+
+
+def _check_file(file: Path, *, create: bool) -> None:
+    try:
+        if file.is_dir():
+            raise LedgerUnavailable(f"{file} is a folder, not a ledger.")
+        if file.exists():
+            if not file.is_file():
+                raise LedgerUnavailable(f"{file} is not a file, so not a ledger.")
+            return
+        if not create:
+            raise LedgerUnavailable(
+                f"There is no ledger at {file}. Make one with 'accord init', "
+                "or name another with --db."
+            )
+        if not file.parent.is_dir():
+            raise LedgerUnavailable(f"The folder {file.parent} does not exist.")
+    except OSError as error:
+        raise LedgerUnavailable(
+            f"{file} cannot be reached: {error.strerror}."
+        ) from error
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    connection = _open(path, uri=False)
+    try:
+        # Asks for the file's header, which a connection reads as late as it can.
+        connection.execute("PRAGMA schema_version").close()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        name = "_".join(error.sqlite_errorname.split("_")[:2])
+        if name not in _UNREADABLE or _has_log(path):
+            raise
+        # A file in WAL mode cannot be read where no lock file can be made beside it.
+        # Where no log of unmerged writes exists, the file alone is the whole ledger.
+        connection = _open(f"{Path(path).absolute().as_uri()}?immutable=1", uri=True)
+    connection.execute("PRAGMA synchronous = FULL").close()
+    # Without this a REPLACE would delete a row and no trigger would see it.
+    connection.execute("PRAGMA recursive_triggers = ON").close()
+    return connection
+
+
+def _open(where: str, *, uri: bool) -> sqlite3.Connection:
+    return sqlite3.connect(
+        where,
+        timeout=BUSY_S,
+        # The driver's own transaction handling would begin late and commit early.
+        isolation_level=None,
+        check_same_thread=False,
+        uri=uri,
+    )
+
+
+def _writable(path: str) -> bool:
+    effective = os.access in os.supports_effective_ids
+    file = Path(path)
+    return all(
+        os.access(place, os.W_OK, effective_ids=effective)
+        for place in (file, file.parent)
+        if place.exists()
+    )
+
+
+def _has_log(path: str) -> bool:
+    log = Path(f"{path}-wal")
+    return log.exists() and log.stat().st_size > 0
+
+
+def _on_begin(connection: Connection) -> None:
+    writes: Any = connection.get_execution_options().get("accord_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

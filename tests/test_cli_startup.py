@@ -1,0 +1,132 @@
+"""What has to be quick stays quick: help, version and completion load no database."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cli_desk import OPEN, done
+
+HEAVY = ("sqlalchemy", "eventsourcing", "rich", "msgspec")
+LOADED = (
+    "import sys; from cli.main import root\n"
+    "try: root(sys.argv[1:])\n"
+    "except SystemExit: pass\n"
+    f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of its own, in which Ann of Acme keeps a ledger."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ACCORD_ACTOR", "ann@acme")
+    monkeypatch.delenv("ACCORD_DB", raising=False)
+    return tmp_path
+
+
+def loaded(*words: str, **environment: str) -> tuple[str, str]:
+    """What a run printed, and which of the heavy libraries it loaded."""
+    found = subprocess.run(
+        [sys.executable, "-c", LOADED, *words],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return found.stdout, found.stderr.splitlines()[-1]
+
+
+def complete(line: str) -> str:
+    """What the shell is offered for a line, of which the last word is incomplete."""
+    words = line.split(" ")
+    stdout, _ = loaded(
+        _ACCORD_COMPLETE="bash_complete",
+        COMP_WORDS=line,
+        COMP_CWORD=str(len(words) - 1),
+    )
+    return stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--version",),
+        ("--help",),
+        ("show", "--help"),
+        ("append", "--help"),
+        ("completion", "bash"),
+        ("completion", "zsh"),
+        ("completion", "fish"),
+    ],
+)
+def test_no_database_is_loaded(words: tuple[str, ...]):
+    """Version, help and completion scripts load none of the heavy libraries."""
+    stdout, heavy = loaded(*words)
+    assert stdout
+    assert heavy == "[]"
+
+
+def test_completing_a_command_loads_no_database():
+    """Pressing the tab key for a command is answered at once."""
+    stdout, heavy = loaded(
+        _ACCORD_COMPLETE="bash_complete", COMP_WORDS="accord ag", COMP_CWORD="1"
+    )
+    assert stdout == "plain,agreement\n"
+    assert heavy == "[]"
+
+
+def test_completing_verbs_and_options():
+    """Verbs of a noun complete, and a verb's options."""
+    assert "plain,sign-loi" in complete("accord agreement sign-l")
+    assert "plain,--signatories" in complete("accord agreement sign-loi x --sig")
+    _, heavy = loaded(
+        _ACCORD_COMPLETE="bash_complete",
+        COMP_WORDS="accord agreement sign",
+        COMP_CWORD="2",
+    )
+    assert "sqlalchemy" not in heavy
+
+
+def test_completing_deals_and_views():
+    """Deals complete from the ledger, views from the registry, demos from the package."""
+    assert complete("accord show ") == ""
+    done("init")
+    done(*OPEN)
+    assert complete("accord show ac") == "plain,acme-orion\n"
+    assert complete("accord show x") == ""
+    assert complete("accord --db sqlite:///none.db show ac") == ""
+    assert "plain,standing" in complete("accord view sta")
+    assert "plain,openai-nvidia" in complete("accord demo op")
+
+
+def test_version():
+    """The version is that of the package."""
+    from ledger.version import __version__
+
+    assert done("--version").stdout == f"accord {__version__}\n"
+
+
+def test_help_lists_every_command_by_section():
+    """Plain help names every command and noun, and shows how to begin."""
+    from cli.main import root
+    from cli.nouns import NOUNS
+
+    shown = done("--help").stdout
+    for name in (*root.commands, *NOUNS):
+        assert f"\n  {name} " in shown
+    assert "accord demo" in shown
+
+
+def test_every_command_has_an_example():
+    """The help of each command outside the nouns ends with an example."""
+    from cli.main import root
+
+    leaves = [*root.commands.values(), *root.commands["views"].commands.values()]
+    for command in leaves:
+        if command.name != "views":
+            assert "Example:" in (command.help or ""), command.name
+            assert "  accord " in command.help

@@ -1,0 +1,48 @@
+"""The recorder test cases of `eventsourcing` itself, on the store, with text ids."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from uuid import uuid4
+
+from eventsourcing.tests.persistence import (
+    ApplicationRecorderTestCase,
+    NonInterleavingNotificationIDsBaseCase,
+    TrackingRecorderTestCase,
+)
+
+from ledger.store import Store, create_store
+
+
+class OnFile:
+    """Each test on a ledger in a file of its own."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = Path(folder.name) / "accord.db"
+
+    def create_recorder(self) -> Store:
+        store, _ = create_store(f"sqlite:///{self.path}")
+        self.addCleanup(store.close)
+        return store
+
+    def new_originator_id(self) -> str:
+        return f"test/{uuid4()}"
+
+
+class TestApplicationRecorder(OnFile, ApplicationRecorderTestCase[Store]):
+    """What the library asks of an application's recorder."""
+
+    def test_insert_subscribe(self) -> None:
+        """The part that the library leaves to recorders that can be followed."""
+        self.optional_test_insert_subscribe()
+
+
+class TestPositionsDoNotInterleave(OnFile, NonInterleavingNotificationIDsBaseCase):
+    """Two long inserts at once: each has positions of its own, in one run."""
+
+
+class TestTrackingRecorder(OnFile, TrackingRecorderTestCase):
+    """What the library asks of a recorder that remembers how far a follower is."""
