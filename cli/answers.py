@@ -90,13 +90,14 @@ def footer_of(whole: dict[str, Any]) -> list[tuple[str, str]]:
     asked = [f"{whole['view']} v{whole['version']}"]
     if params.get("deal"):
         asked.append(f"deal {params['deal']}")
+    known_at = params.get("known_at")
+    dates = (
+        f"as of {params.get('as_of') or 'any day'}, "
+        f"known at {shown(known_at) if known_at else 'any time'}"
+    )
     lines = [
         ("view", ", ".join(asked)),
-        (
-            "asked",
-            f"as of {params.get('as_of') or 'any day'}, "
-            f"known at {shown(params.get('known_at')) if params.get('known_at') else 'now'}",
-        ),
+        ("asked", dates),
         ("record", f"position {whole['position']}, {len(whole['rows'])} rows"),
     ]
     if whole["totals"]:

@@ -76,10 +76,6 @@ ELSEWHERE: Final[dict[str, tuple[str, str]]] = {
         "An unknown event type or a newer schema stops reading; it is never skipped.",
         "decoding, `ledger/transcoding.py`",
     ),
-    "REC-11": (
-        "No event is effective on a day that has not begun anywhere on earth.",
-        "the application",
-    ),
 }
 GENERATED: Final = (
     "Written by `make docs` from the code; a test holds the two together.\n"
@@ -163,8 +159,7 @@ def rules_page() -> str:
         (code, sentence, f"*{where}*") for code, (sentence, where) in ELSEWHERE.items()
     ]
     rows += [
-        (code, sentence, ", ".join(f"`{tag}`" for tag in tags))
-        for (code, sentence), tags in _guards().items()
+        (code, sentence, _tags(tags)) for (code, sentence), tags in _guards().items()
     ]
     lines += [
         f"| {code} | {_cell(text)} | {guards} |" for code, text, guards in sorted(rows)
@@ -301,6 +296,12 @@ def _guards() -> dict[tuple[str, str], list[str]]:
             sentence = inspect.cleandoc(guard.__doc__ or "").split("\n")[0]
             found.setdefault((code, sentence), []).append(event.tag())
     return found
+
+
+def _tags(tags: list[str]) -> str:
+    if len(tags) == len(EVENTS):
+        return "every event"
+    return ", ".join(f"`{tag}`" for tag in tags)
 
 
 def _cell(text: str) -> str:

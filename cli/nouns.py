@@ -106,16 +106,16 @@ def _folded(example: str) -> list[str]:
 def _option(parameter: Parameter) -> click.Option:
     name = parameter.name.replace("_", "-")
     text = parameter.text + (", repeatable" if parameter.repeated else "")
+    kind, metavar = _kind(parameter.item)
+    if isinstance(kind, click.Choice) and len("|".join(kind.choices)) > WIDEST:
+        metavar = "CHOICE"
+        text += ": " + ", ".join(kind.choices)
     if parameter.required:
         text += "  [required]"
     elif parameter.default not in (None, False, ()):
         text += f"  [default: {parameter.default}]"
     if parameter.item is bool:
         return click.Option([f"--{name}", parameter.name], is_flag=True, help=text)
-    kind, metavar = _kind(parameter.item)
-    if isinstance(kind, click.Choice) and len("|".join(kind.choices)) > WIDEST:
-        metavar = "CHOICE"
-        text += ": " + ", ".join(kind.choices)
     return click.Option(
         [f"--{name}", parameter.name],
         type=kind,
@@ -155,7 +155,7 @@ def _is_json(parameter: Parameter) -> bool:
 def _common_options() -> list[click.Option]:
     from ledger.commands.registry import COMMON
 
-    common = {
+    common: dict[str, dict[str, Any]] = {
         "effective_on": {"metavar": "YYYY-MM-DD"},
         "status": {"type": click.Choice(["confirmed", "reported", "disputed"])},
         "evidence": {"metavar": "JSON|@FILE", "multiple": True},

@@ -118,7 +118,7 @@ def demo(name: str, form: str) -> None:
 @placed
 @formatted
 def append(file: str, dry_run: bool, form: str) -> None:
-    """Record a batch of commands, all or nothing.
+    r"""Record a batch of commands, all or nothing.
 
     FILE holds one command a line, as JSON: the keys are "command", "deal", "actor",
     "effective_on" and the command's own parameters, as 'accord commands' lists them.
@@ -246,9 +246,12 @@ def import_(file: str) -> None:
     from cli.files import reading_lines
     from ledger.transfer import import_ as read_export
 
-    with reading_lines(file) as lines, session().made() as (ledger, _):
-        with progress("Importing") as bar:
-            done = read_export(ledger.store, lines, bar)
+    with (
+        reading_lines(file) as lines,
+        session().made() as (ledger, _),
+        progress("Importing") as bar,
+    ):
+        done = read_export(ledger.store, lines, bar)
     known = f"; {done.known:,} stood already" if done.known else ""
     announce(f"Imported {_events(done.added)}{known}", done.head)
 

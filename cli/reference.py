@@ -195,7 +195,7 @@ def json_schema() -> str:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print the script that completes accord's commands in a shell.
+    r"""Print the script that completes accord's commands in a shell.
 
     \b
     Example:

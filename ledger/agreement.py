@@ -244,15 +244,10 @@ class AmendmentTookEffect(EventData, tag="agreement.amendment_took_effect"):
         amendment = agreement.amendments.get(self.amendment)
         if amendment:
             amendment.state = "in_effect"
-        for change in self.changes:
-            kind, _, rest = change.path.partition(".")
-            name, _, field = rest.partition(".")
-            if kind == "condition" and field == "long_stop_on":
-                condition = agreement.conditions.get(Id(name))
-                if condition:
-                    condition.long_stop_on = (
-                        date.fromisoformat(change.new) if change.new else None
-                    )
+        for name, day in long_stops(self.changes).items():
+            condition = agreement.conditions.get(name)
+            if condition:
+                condition.long_stop_on = day
 
 
 class AmendmentWithdrawn(EventData, tag="agreement.amendment_withdrawn"):
@@ -403,6 +398,17 @@ class PlanForecast(EventData, tag="plan.forecast"):
 
     def apply(self, agreement: Agreement, event: Event[Any]) -> None:
         agreement.plan_forecasts += 1
+
+
+def long_stops(changes: tuple[Change, ...]) -> dict[str, date | None]:
+    """The long-stop dates that an amendment sets, by condition."""
+    return {
+        change.path.split(".")[1]: date.fromisoformat(change.new)
+        if change.new
+        else None
+        for change in changes
+        if change.path.startswith("condition.")
+    }
 
 
 class Condition:

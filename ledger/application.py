@@ -172,13 +172,11 @@ class Ledger(Application[str]):
         decision = Decision(self, self.clock)
         plan: list[Receipt | Submission] = []
         problems: list[tuple[int, AccordError]] = []
-        ids = [r.command_id for _, r in requests if r.command_id]
+        ids = [_utf8(r.command_id) for _, r in requests if r.command_id]
         known = _Known(self.store.commands(ids), self._events)
         for line, request in requests:
             try:
-                plan.append(
-                    self._decide_one(decision, request, actor, batch_id, known)
-                )
+                plan.append(self._decide_one(decision, request, actor, batch_id, known))
             except (Refused, NotFound, InvalidValue) as error:
                 if not batch:
                     raise
@@ -204,7 +202,12 @@ class Ledger(Application[str]):
                 "Nobody acts. Give --actor NAME@PARTY, or set ACCORD_ACTOR."
             )
         who = Actor.parse(named)
-        digest = _digest(request, who)
+        try:
+            digest = _digest(request, who)
+        except UnicodeEncodeError as error:
+            raise InvalidValue(
+                f"{error.object!r} cannot be written as UTF-8."
+            ) from error
         command_id = request.command_id or uuid.uuid4().hex
         repeated = known.answer(command_id, digest)
         if repeated:
@@ -272,7 +275,15 @@ class _Known:
         return Receipt(command_id, events, repeated=True)
 
 
+def _utf8(text: str) -> str:
+    """A text that a database takes; only what is refused later on is changed."""
+    return text.encode(errors="replace").decode()
+
+
 def _digest(request: Request, who: Actor) -> str:
+    """The digest of a command's content; its ids are no part of that."""
+    for name in filter(None, (request.command_id, request.correlation_id)):
+        name.encode()
     content = {
         "command": request.command,
         "deal": request.deal,

@@ -2,6 +2,9 @@
 
 A watt on the agreement's basis is rated × overhead (critical IT) × PUE (facility),
 converted on the total and rounded down once. A basis not agreed is never converted.
+
+A step that is only reported stands on the stream, counts for nothing, and may be
+confirmed by recording it again; a reported revocation is a claim that changes nothing.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ class Drafted(EventData, tag="certificate.drafted"):
         certificate.state = "drafted"
         certificate.systems = self.systems
         certificate.accepted_by = self.accepted_by
+        certificate.drafted_on = event.on
 
 
 class Issued(EventData, tag="certificate.issued"):
@@ -53,7 +57,12 @@ class Issued(EventData, tag="certificate.issued"):
         certificate.rated = self.rated
         certificate.certified = self.certified
         certificate.basis = self.basis
-        certificate.confirmed = certificate.confirmed and event.confirmed
+        certificate.issued_on = event.on
+        certificate.issue_confirmed = event.confirmed
+        certificate.effect_confirmed = False
+        # A countersignature was given to the paper as it was issued before.
+        certificate.countersigned.clear()
+        certificate.countersigned_on = None
 
 
 class Countersigned(EventData, tag="certificate.countersigned"):
@@ -64,6 +73,8 @@ class Countersigned(EventData, tag="certificate.countersigned"):
     def apply(self, certificate: Certificate, event: Event[Any]) -> None:
         if event.confirmed:
             certificate.countersigned[self.party] = event.provenance.actor
+            last = certificate.countersigned_on or event.on
+            certificate.countersigned_on = max(event.on, last)
 
 
 class TookEffect(EventData, tag="certificate.took_effect"):
@@ -72,7 +83,8 @@ class TookEffect(EventData, tag="certificate.took_effect"):
     def apply(self, certificate: Certificate, event: Event[Any]) -> None:
         certificate.state = "effective"
         certificate.effective_from = event.on
-        certificate.confirmed = certificate.confirmed and event.confirmed
+        certificate.effective_ref = event.ref
+        certificate.effect_confirmed = event.confirmed
 
 
 class Revoked(EventData, tag="certificate.revoked"):
@@ -81,7 +93,10 @@ class Revoked(EventData, tag="certificate.revoked"):
     ground: str
 
     def apply(self, certificate: Certificate, event: Event[Any]) -> None:
-        certificate.state = "revoked"
+        if event.confirmed:
+            certificate.state = "revoked"
+        else:
+            certificate.claims.append(event.ref)
 
 
 class Certificate(Aggregate):
@@ -98,14 +113,36 @@ class Certificate(Aggregate):
         self.rated = Power(0)
         self.certified = Power(0)
         self.basis: Basis = "unspecified"
-        self.confirmed = True
+        self.drafted_on: date | None = None
+        self.issued_on: date | None = None
+        self.issue_confirmed = False
         self.countersigned: dict[str, str] = {}
+        self.countersigned_on: date | None = None
         self.effective_from: date | None = None
+        self.effective_ref = ""
+        self.effect_confirmed = False
+        self.claims: list[str] = []
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether its issue and its taking effect are both confirmed facts."""
+        return self.issue_confirmed and self.effect_confirmed
 
     @property
     def counts(self) -> bool:
         """Whether its capacity counts now, toward money too."""
         return self.state == "effective" and self.confirmed
+
+
+def unmeasured(terms: Terms) -> list[str]:
+    """What the terms still lack to say how a watt of capacity is measured."""
+    basis = terms.capacity_basis
+    lacking = ["capacity_basis"] if basis == "unspecified" else []
+    if basis in {"critical_it", "facility"} and not terms.overhead_ratio:
+        lacking.append("overhead_ratio")
+    if basis == "facility" and not terms.pue:
+        lacking.append("pue")
+    return lacking
 
 
 def on_basis(rated_w: int, terms: Terms) -> Power:

@@ -71,6 +71,7 @@ class OrderPlaced(EventData, tag="order.placed"):
     def apply(self, order: Order, event: Event[Any]) -> None:
         order.state = "placed"
         order.placed_on = event.on
+        order.confirmed = event.confirmed
         order.lines = {line.line: line for line in self.lines}
         order.earning_party = self.earning_party or self.buyer
 
@@ -93,6 +94,8 @@ class OrderLineChanged(EventData, tag="order.line_changed"):
         line = order.lines.get(self.line)
         if line:
             order.lines[self.line] = msgspec.structs.replace(line, quantity=self.new)
+            if self.new > self.old:
+                order.confirmed = order.confirmed and event.confirmed
 
 
 class SerialsAllocated(EventData, tag="order.serials_allocated"):
@@ -132,6 +135,7 @@ class Order(Aggregate):
         super().__init__(stream)
         self.state: OrderState = "none"
         self.placed_on: date | None = None
+        self.confirmed = False
         self.lines: dict[int, OrderLine] = {}
         # For each line a dictionary without values: an ordered set of serials.
         self.allocated: dict[int, dict[str, None]] = {}

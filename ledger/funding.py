@@ -3,6 +3,12 @@
 The cap rule (FND-01) is kept inside this one aggregate: paid (net) + approved but
 unsettled ≤ unlocked ≤ commitment. Only a revocation may break it, and then the
 facility is flagged overfunded until cured (FND-12).
+
+What is drawn of each tranche adds up to what is paid and approved of its facility:
+money that comes back without a drawdown's name (clawback, true-up) is given back to
+tranches too, first to those drawn above what they have unlocked, last one first.
+A waiver covers the excess that it was given for, and shrinks with it: it never covers
+a later one.
 """
 
 from __future__ import annotations
@@ -13,7 +19,7 @@ from typing import Any, Final, Literal
 from ledger.event import Aggregate, Event, EventData
 from ledger.provenance import Status, weakest
 from ledger.struct import Frozen
-from ledger.triggers import Formula, Input, Trigger
+from ledger.triggers import Formula, Input, Trigger, most
 from ledger.values import Amount, Id, Power, Price, Slug
 
 Instrument = Literal["equity", "convertible", "loan", "warrant"]
@@ -28,6 +34,9 @@ DrawdownState = Literal[
     "returned",
 ]
 Direction = Literal["to_provider", "to_recipient"]
+
+RESERVED: Final = frozenset({"approved", "instructed"})
+PAID: Final = frozenset({"settled", "returned"})
 
 
 class Allocation(Frozen):
@@ -59,7 +68,7 @@ class FacilityDefined(EventData, tag="funding.facility_defined"):
     in_sequence: bool = False
 
     def apply(self, funding: Funding, event: Event[Any]) -> None:
-        funding.facilities[self.facility] = Facility(self, event.provenance.status)
+        funding.facilities[self.facility] = Facility(self, event)
 
 
 class TrancheDefined(EventData, tag="funding.tranche_defined"):
@@ -75,7 +84,7 @@ class TrancheDefined(EventData, tag="funding.tranche_defined"):
     pricing: Pricing | None = None
 
     def apply(self, funding: Funding, event: Event[Any]) -> None:
-        funding.tranches[self.tranche] = Tranche(self, event.provenance.status)
+        funding.tranches[self.tranche] = Tranche(self, event)
 
 
 class TrancheUnlocked(EventData, tag="funding.tranche_unlocked"):
@@ -102,6 +111,9 @@ class TrancheUnlocked(EventData, tag="funding.tranche_unlocked"):
             tranche.unlocked_certified = self.certified
             tranche.unlocked_on = event.on
             tranche.unlocked_ref = event.ref
+            tranche.moved_on = event.on
+            tranche.inputs = self.inputs
+            funding.shrink_waiver(self.facility)
 
 
 class TrancheRelocked(EventData, tag="funding.tranche_relocked"):
@@ -119,9 +131,13 @@ class TrancheRelocked(EventData, tag="funding.tranche_relocked"):
 
     def apply(self, funding: Funding, event: Event[Any]) -> None:
         tranche = funding.tranches.get(self.tranche)
-        if tranche:
+        if tranche and event.confirmed:
             tranche.unlocked = self.cumulative
             tranche.unlocked_certified = self.certified
+            tranche.size = self.size
+            tranche.moved_on = event.on
+            # An amendment re-locks on its own authority, not on new inputs.
+            tranche.inputs = self.inputs or tranche.inputs
 
 
 class TrancheExpired(EventData, tag="funding.tranche_expired"):
@@ -242,6 +258,8 @@ class DisbursementReturned(EventData, tag="funding.disbursement_returned"):
             drawdown.returned = drawdown.returned + self.amount
             if drawdown.returned >= drawdown.amount:
                 funding.move(self.drawdown, "returned", event)
+            funding.rebalance(drawdown.asked.facility)
+            funding.shrink_waiver(drawdown.asked.facility)
         funding.bank_refs[self.bank_ref] = event.ref
 
 
@@ -258,7 +276,7 @@ class EquityIssued(EventData, tag="funding.equity_issued"):
 
     def apply(self, funding: Funding, event: Event[Any]) -> None:
         funding.equity[self.certificate_no] = Equity(
-            self.drawdown, self.quantity, self.consideration
+            self.drawdown, self.quantity, self.consideration, event.on
         )
 
 
@@ -285,7 +303,7 @@ class OverfundingDeclared(EventData, tag="funding.overfunding_declared"):
     def apply(self, funding: Funding, event: Event[Any]) -> None:
         facility = funding.facilities.get(self.facility)
         if facility:
-            facility.overfunded_since = event.on
+            facility.overfunded_since = facility.overfunded_since or event.on
 
 
 class OverfundingCured(EventData, tag="funding.overfunding_cured"):
@@ -321,7 +339,9 @@ class ClawbackDemanded(EventData, tag="funding.clawback_demanded"):
     due_on: date | None = None
 
     def apply(self, funding: Funding, event: Event[Any]) -> None:
-        funding.clawbacks[self.clawback] = Clawback(self.facility, self.amount)
+        funding.clawbacks[self.clawback] = Clawback(
+            self.facility, self.amount, event.on
+        )
 
 
 class ClawbackReceived(EventData, tag="funding.clawback_received"):
@@ -335,7 +355,9 @@ class ClawbackReceived(EventData, tag="funding.clawback_received"):
     def apply(self, funding: Funding, event: Event[Any]) -> None:
         clawback = funding.clawbacks.get(self.clawback)
         if clawback:
+            funding.give_back(self.facility, self.amount)
             clawback.received = clawback.received + self.amount
+            funding.shrink_waiver(self.facility)
         funding.bank_refs[self.bank_ref] = event.ref
 
 
@@ -350,7 +372,12 @@ class TrueUpPosted(EventData, tag="funding.true_up_posted"):
     text: str
 
     def apply(self, funding: Funding, event: Event[Any]) -> None:
+        if self.direction == "to_provider":
+            funding.give_back(self.facility, self.amount)
+        else:
+            funding.take_more(self.facility, self.amount)
         funding.true_ups[self.true_up] = (self.facility, self.direction, self.amount)
+        funding.shrink_waiver(self.facility)
         funding.bank_refs[self.bank_ref] = event.ref
 
 
@@ -361,16 +388,17 @@ class FacilityClosed(EventData, tag="funding.facility_closed"):
 
     def apply(self, funding: Funding, event: Event[Any]) -> None:
         facility = funding.facilities.get(self.facility)
-        if facility:
+        if facility and event.confirmed:
             facility.closed_on = event.on
 
 
 class Facility:
     """A facility as it stands."""
 
-    def __init__(self, defined: FacilityDefined, status: Status) -> None:
+    def __init__(self, defined: FacilityDefined, event: Event[Any]) -> None:
         self.defined = defined
-        self.status = status
+        self.status = event.provenance.status
+        self.defined_on = event.on
         self.commitment = defined.commitment
         self.waived = Amount.zero(defined.commitment.unit)
         self.overfunded_since: date | None = None
@@ -381,19 +409,44 @@ class Facility:
         """The facility's one currency, or `shares`."""
         return self.commitment.unit
 
+    @property
+    def confirmed(self) -> bool:
+        """Whether its definition is a confirmed fact, and so may move money."""
+        return self.status == "confirmed"
+
 
 class Tranche:
     """A tranche as it stands."""
 
-    def __init__(self, defined: TrancheDefined, status: Status) -> None:
+    def __init__(self, defined: TrancheDefined, event: Event[Any]) -> None:
         self.defined = defined
-        self.status = status
+        self.status = event.provenance.status
+        self.defined_on = event.on
+        self.size = defined.size
+        self.given_back = Amount.zero(defined.size.unit)
+        self.inputs: tuple[Input, ...] = ()
+        self.moved_on: date | None = None
         self.unlocked = Amount.zero(defined.size.unit)
         self.unlocked_certified = Power(0)
         self.unlocked_on: date | None = None
         self.unlocked_ref = ""
         self.ended: Literal["expired", "cancelled"] | None = None
         self.ended_on: date | None = None
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether its definition is a confirmed fact, and so may move money."""
+        return self.status == "confirmed"
+
+    @property
+    def reserved(self) -> Amount:
+        """How much of the commitment it takes up: once ended, what it unlocked."""
+        return self.unlocked if self.ended else self.size
+
+    @property
+    def full(self) -> bool:
+        """Whether all that it can ever unlock is unlocked."""
+        return self.unlocked >= most(self.defined.formula, self.size)
 
 
 class Drawdown:
@@ -408,23 +461,42 @@ class Drawdown:
         self.on: dict[DrawdownState, date] = {"requested": event.on}
         self.returned = Amount.zero(asked.amount.unit)
 
+    @property
+    def last_on(self) -> date:
+        """The day of its latest step."""
+        return max(self.on.values())
+
+    def of(self, tranche: str) -> Amount:
+        """What it holds of a tranche; what was returned goes off its last part first."""
+        held, back = Amount.zero(self.amount.unit), self.returned
+        for part in reversed(self.asked.allocations):
+            gone = min(part.amount, back)
+            back = back - gone
+            if part.tranche == tranche:
+                held = held + part.amount - gone
+        return held
+
 
 class Equity:
     """Equity issued for a drawdown."""
 
-    def __init__(self, drawdown: str, quantity: Amount, consideration: Amount) -> None:
+    def __init__(
+        self, drawdown: str, quantity: Amount, consideration: Amount, issued_on: date
+    ) -> None:
         self.drawdown = drawdown
         self.quantity = quantity
         self.consideration = consideration
+        self.issued_on = issued_on
         self.cancelled = False
 
 
 class Clawback:
     """A clawback as it stands."""
 
-    def __init__(self, facility: str, amount: Amount) -> None:
+    def __init__(self, facility: str, amount: Amount, demanded_on: date) -> None:
         self.facility = facility
         self.amount = amount
+        self.demanded_on = demanded_on
         self.received = Amount.zero(amount.unit)
 
 
@@ -467,11 +539,11 @@ class Funding(Aggregate):
 
     def approved_unsettled(self, facility: str) -> Amount:
         """What is approved or instructed, and not yet paid."""
-        return self._drawn(facility, frozenset({"approved", "instructed"}))
+        return self._drawn(facility, RESERVED)
 
     def paid(self, facility: str) -> Amount:
         """What was paid, net of returns, clawback and true-ups."""
-        paid = self._drawn(facility, frozenset({"settled", "returned"}))
+        paid = self._drawn(facility, PAID)
         for drawdown in self.drawdowns.values():
             if drawdown.asked.facility == facility:
                 paid = paid - drawdown.returned
@@ -492,9 +564,75 @@ class Funding(Aggregate):
 
     def available(self, facility: str) -> Amount:
         """What may still be requested: unlocked − paid − approved; never below 0."""
-        used = self.paid(facility) + self.approved_unsettled(facility)
+        used = self.used(facility)
         unlocked = self.unlocked(facility)
+        if self.facilities[facility].closed_on is not None:
+            return Amount.zero(used.unit)
         return unlocked - used if unlocked > used else Amount.zero(used.unit)
+
+    def used(self, facility: str) -> Amount:
+        """What is paid (net), or approved and not yet paid."""
+        return self.paid(facility) + self.approved_unsettled(facility)
+
+    def engaged(self, facility: str) -> Amount:
+        """What it takes up of the funding cap: once closed, only what was paid."""
+        state = self.facilities[facility]
+        return state.commitment if state.closed_on is None else self.paid(facility)
+
+    def reserved(self, facility: str, *, confirmed: bool) -> Amount:
+        """What its tranches take up of the commitment; reported ones apart."""
+        mine = [t for t in self.tranches_of(facility) if t.confirmed == confirmed]
+        return self._sum(facility, [tranche.reserved for tranche in mine])
+
+    def drawn(self, tranche: str) -> Amount:
+        """What is approved or paid of a tranche, less what came back to it."""
+        return self._held(tranche, RESERVED | PAID) - self.tranches[tranche].given_back
+
+    def paid_of(self, tranche: str) -> Amount:
+        """What is paid of a tranche, less what came back to it."""
+        return self._held(tranche, PAID) - self.tranches[tranche].given_back
+
+    def _held(self, tranche: str, states: frozenset[str]) -> Amount:
+        zero = Amount.zero(self.tranches[tranche].size.unit)
+        held = [d.of(tranche) for d in self.drawdowns.values() if d.state in states]
+        return sum(held, start=zero)
+
+    def give_back(self, facility: str, amount: Amount) -> None:
+        """Give paid money back to tranches: the overdrawn first, the last one first."""
+        tranches = self.tranches_of(facility)[::-1]
+        for only_overdrawn in (True, False):
+            for tranche in tranches:
+                name = tranche.defined.tranche
+                part = min(amount, self.paid_of(name))
+                if only_overdrawn:
+                    part = min(part, self.drawn(name) - tranche.unlocked)
+                if part > Amount.zero(amount.unit):
+                    tranche.given_back = tranche.given_back + part
+                    amount = amount - part
+
+    def take_more(self, facility: str, amount: Amount) -> None:
+        """Take money paid without a drawdown out of the tranches that have room."""
+        for tranche in self.tranches_of(facility):
+            part = min(amount, tranche.unlocked - self.drawn(tranche.defined.tranche))
+            if part > Amount.zero(amount.unit):
+                tranche.given_back = tranche.given_back - part
+                amount = amount - part
+
+    def rebalance(self, facility: str) -> None:
+        """Let no tranche have more back than was paid of it, where others have less."""
+        for tranche in self.tranches_of(facility):
+            paid = self.paid_of(tranche.defined.tranche)
+            zero = Amount.zero(paid.unit)
+            if paid < zero:
+                tranche.given_back = tranche.given_back + paid
+                self.give_back(facility, zero - paid)
+
+    def shrink_waiver(self, facility: str) -> None:
+        """Let go of what a waiver covered and is covered by unlocked money again."""
+        state = self.facilities[facility]
+        over = self.paid(facility) - self.unlocked(facility)
+        zero = Amount.zero(state.unit)
+        state.waived = max(zero, min(state.waived, over))
 
     def end_tranche(
         self, name: str, how: Literal["expired", "cancelled"], event: Event[Any]

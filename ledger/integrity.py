@@ -8,6 +8,7 @@ whoever kept that head elsewhere can tell whether it is still the same record.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NoReturn
@@ -116,11 +117,11 @@ class _Verification:
         )
 
     def _pages(self) -> Iterator[Sequence[Any]]:
-        found = self._connection.execute(
-            _ROWS.order_by(events.c.position), execution_options={"yield_per": PAGE}
-        )
+        query = _ROWS.order_by(events.c.position)
         try:
-            yield from found.partitions()
+            yield from self._connection.execute(
+                query, execution_options={"yield_per": PAGE}
+            ).partitions()
         except DBAPIError as error:
             if not sqlite.damaged(error):
                 raise
@@ -128,16 +129,14 @@ class _Verification:
 
     def _find_unreadable(self, error: DBAPIError) -> NoReturn:
         """Look at the events of a page one by one, to name the first at fault."""
+        with suppress(DBAPIError):
+            while page := self._connection.execute(
+                _ROWS.where(events.c.position == self._size + 1)
+            ).all():
+                self._leaves(page)
+                self._size += 1
         first = self._size + 1
-        for position in range(first, first + PAGE):
-            query = _ROWS.where(events.c.position == position)
-            try:
-                page = self._connection.execute(query).all()
-            except DBAPIError as failure:
-                _fail(position, f"Event {position} cannot be read: {failure.orig}.")
-            self._leaves(page)
-            self._size += len(page)
-        _fail(first, f"The events from {first} on cannot be read: {error.orig}.")
+        _fail(first, f"Event {first} is missing or cannot be read: {error.orig}.")
 
     def _leaves(self, page: Sequence[Any]) -> list[bytes]:
         """Check each row of a page by itself; the hashes of the events' bytes."""
@@ -159,7 +158,7 @@ class _Verification:
             except UnknownEvent as error:
                 # Newer, or forged? Which of the two, the root will tell.
                 self._unknown = self._unknown or error
-                self._commands.skip(position)
+                self._commands.reach(position)
                 continue
             identity, provenance = event.identity, event.provenance
             if (
@@ -321,13 +320,12 @@ class _Commands:
 
     def take(self, position: int, command_id: str, digest: str) -> None:
         """Compare the next event's provenance with the command that recorded it."""
-        if position > self._last:
-            self._begin(position)
+        self.reach(position)
         if command_id != self._command_id or digest != self._digest:
             self._disagree(position)
 
-    def skip(self, position: int) -> None:
-        """Pass an event over that cannot be decoded."""
+    def reach(self, position: int) -> None:
+        """Go on to the command that recorded an event."""
         if position > self._last:
             self._begin(position)
 
@@ -344,7 +342,12 @@ class _Commands:
 
     def _begin(self, position: int) -> None:
         row = next(self._page, None) or self._turn()
-        if row is None or row[0] != position or not isinstance(row[1], int):
+        if (
+            row is None
+            or row[0] != position
+            or not isinstance(row[1], int)
+            or row[1] < position
+        ):
             self._disagree(position)
         self._first, self._last, self._command_id, self._digest = row
         self.count += 1

@@ -7,12 +7,16 @@ from ledger.rules import (
     amendment,
     certificate,
     delivery,
+    drawdown,
+    equity,
     funding,
     in_force,
     milestone,
     observation,
+    overfunding,
     record,
     system,
+    unlock,
 )
 from ledger.rules.registry import CODES, RULES, check, problems
 
@@ -27,6 +31,10 @@ MODULES = (
     system,
     certificate,
     funding,
+    unlock,
+    drawdown,
+    overfunding,
+    equity,
 )
 
 __all__ = ["CODES", "MODULES", "RULES", "check", "problems"]

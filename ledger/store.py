@@ -342,7 +342,8 @@ def _engine(url: str, *, create: bool) -> Engine:
 def _create(engine: Engine) -> bool:
     """Make the tables, all or none; False where another made them just before."""
     with engine.connect() as connection:
-        _vacant(connection)
+        if not _vacant(connection):
+            return False
     sqlite.prefer_wal(engine)
     with (
         engine.connect().execution_options(accord_writes=True) as connection,

@@ -75,7 +75,7 @@ def from_builtins(value: Any, kind: Any, *, strict: bool = True) -> Any:
     try:
         return msgspec.convert(value, kind, dec_hook=decode_value, strict=strict)
     except msgspec.ValidationError as error:
-        raise InvalidValue(f"{error}.") from error
+        raise InvalidValue(f"{str(error).rstrip('.')}.") from error
 
 
 def stamp_time(moment: datetime) -> str:
@@ -113,8 +113,6 @@ def decode(data: bytes, *, position: int | None = None) -> Event[Any]:
         event: Event[Any] = _decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UnknownEvent(position, _why(data, error)) from error
-    except InvalidValue as error:
-        raise UnknownEvent(position, str(error).rstrip(".")) from error
     if event.identity.schema > SCHEMA:
         raise UnknownEvent(position, _newer(event.identity.schema))
     return event
@@ -124,8 +122,8 @@ def _why(data: bytes, error: Exception) -> str:
     try:
         schema = msgspec.json.decode(data, type=_Head).identity.schema
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return str(error)
-    return _newer(schema) if schema > SCHEMA else str(error)
+        return str(error).rstrip(".")
+    return _newer(schema) if schema > SCHEMA else str(error).rstrip(".")
 
 
 def _newer(schema: int) -> str:

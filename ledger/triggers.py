@@ -134,6 +134,9 @@ class Input(Frozen):
 
     `leaf` is the trigger's kind, `subject` what it asks for, `met` the answer,
     `found` the value found as text, `refs` the events it rests on (`stream@version`).
+    The inputs of an unlock are its trigger tree written out, each branch before what
+    hangs on it: the `subject` of `all` or `any` is how many follow as its own, `found`
+    how many of them are met. After the tree, `formula` names the capacity paid for.
     """
 
     leaf: str
@@ -153,3 +156,13 @@ def unlocked(formula: Formula, certified: Power, size: Amount) -> Amount:
         case Fixed(amount=amount):
             total = amount
     return min(total, size)
+
+
+def most(formula: Formula, size: Amount) -> Amount:
+    """The most that a formula can ever unlock of a tranche's size."""
+    return min(formula.amount, size) if isinstance(formula, Fixed) else size
+
+
+def measures(formula: Formula) -> bool:
+    """Whether a formula pays by the capacity that is certified."""
+    return not isinstance(formula, Fixed)

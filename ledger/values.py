@@ -42,7 +42,13 @@ def _decimal(text: str, what: str, whole: str) -> Decimal:
     if not _NUMBER.fullmatch(text) or len(text) > _MOST_DIGITS:
         hint = " Write it without separators." if re.search(r"[,_' ]", text) else ""
         raise InvalidValue(f"{whole!r} is not {what}: {text!r} is not a number.{hint}")
-    return Decimal(text)
+    value = Decimal(text)
+    return value or value.copy_abs()  # No minus before zero.
+
+
+def _times(value: Decimal, whole: int) -> Decimal:
+    """A product that no context rounds; the `*` of decimals keeps 28 digits alone."""
+    return _EXACT.multiply(value, Decimal(whole))
 
 
 class _Value:
@@ -96,8 +102,8 @@ class Amount(_Value):
                 "as in '10000000000.00 USD', '10bn USD' or '160000000 shares'."
             )
         number, multiple, unit = match.groups()
-        value = _decimal(number, "an amount", text) * _MULTIPLES[multiple or ""]
-        return cls.of(value, unit, text)
+        value = _decimal(number, "an amount", text)
+        return cls.of(_times(value, _MULTIPLES[multiple or ""]), unit, text)
 
     @classmethod
     def of(cls, value: Decimal | int, unit: str, shown: str | None = None) -> Self:
@@ -164,7 +170,7 @@ class Amount(_Value):
 
     def times(self, numerator: int, denominator: int = 1) -> Amount:
         """This amount × a fraction, rounded down to the unit's last decimal."""
-        product = _EXACT.multiply(self.value, Decimal(numerator))
+        product = _times(self.value, numerator)
         step = Decimal(1).scaleb(self.value.as_tuple().exponent)  # type: ignore[arg-type]
         in_steps = _EXACT.divide(product, step)
         whole = int(in_steps) // denominator
@@ -186,7 +192,7 @@ class Power(_Value):
                 f"{text!r} is not power. Write a number and W, kW, MW or GW, "
                 "as in '10 GW' (capitals matter: mW would be a milliwatt)."
             )
-        value = _decimal(match[1], "power", text) * _WATTS[match[2]]
+        value = _times(_decimal(match[1], "power", text), _WATTS[match[2]])
         if value < 0:
             raise InvalidValue(f"{text!r} is negative; power is zero or more.")
         if value != int(value):
@@ -252,7 +258,7 @@ class Price(_Value):
 
     def times(self, shares: int) -> Decimal:
         """The exact money value of that many shares."""
-        return _EXACT.multiply(self.value, Decimal(shares))
+        return _times(self.value, shares)
 
 
 class Id(str):

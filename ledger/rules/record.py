@@ -1,1 +1,55 @@
-"""To be written."""
+"""Rules that hold for the record itself: REC-07, REC-11, REC-13."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ledger import agreement, capacity, funding
+from ledger.catalogue import EVENTS
+from ledger.errors import Refused
+from ledger.event import Event, EventData, World
+from ledger.rules.registry import rule
+
+EVIDENCE: Final[dict[type[EventData], str]] = {
+    agreement.DefinitiveSigned: "signed_agreement",
+    capacity.Issued: "engineer_certificate",
+    funding.DisbursementSettled: "bank_confirmation",
+}
+
+
+@rule("REC-11", *EVENTS)
+def not_in_the_future(world: World, event: Event[Any]) -> None:
+    """An event is a fact: its day has begun somewhere on earth."""
+    if event.on > world.latest_day:
+        raise Refused(
+            "REC-11",
+            f"{event.on} is in the future; the latest day is {world.latest_day}.",
+            todo="An event is a fact: record it when it has happened.",
+        )
+
+
+@rule("REC-13", *EVENTS)
+def confirmed_by_a_primary_text(_: World, event: Event[Any]) -> None:
+    """What rests on secondary texts or reports alone is not confirmed."""
+    evidence = event.provenance.evidence
+    if event.confirmed and evidence and all(item.grade != "P" for item in evidence):
+        grades = ", ".join(f"{item.title!r} ({item.grade})" for item in evidence)
+        raise Refused(
+            "REC-13",
+            f"It is called confirmed, and rests on no primary text: {grades}.",
+            todo="Cite a text of grade P too, or leave --status out: it is reported.",
+        )
+
+
+@rule("REC-07", *EVIDENCE)
+def document_is_attached(_: World, event: Event[Any]) -> None:
+    """A confirmed signature, certificate or settlement names its document."""
+    needed = EVIDENCE[type(event.data)]
+    attached = [item for item in event.provenance.evidence if item.grade == "P"]
+    if event.confirmed and all(item.kind != needed for item in attached):
+        raise Refused(
+            "REC-07",
+            f"{event.data.tag()} needs evidence of the kind {needed!r}, grade P; "
+            f"attached: {', '.join(str(item.kind) for item in attached) or 'none'}.",
+            todo=f'Attach it: --evidence \'[{{"title": "…", "kind": "{needed}"}}]\'.',
+        )

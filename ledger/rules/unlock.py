@@ -1,0 +1,173 @@
+"""Rules of unlocking: FND-03 to FND-06, FND-13, FND-15, and FND-01 against the cap.
+
+An unlock is arithmetic on the record, so anybody may record it: the evaluation is
+done again here, on confirmed facts alone, and its figures are held against it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ledger.agreement import Agreement
+from ledger.errors import Refused
+from ledger.evaluation import evaluate, recomputed
+from ledger.event import Event, World
+from ledger.funding import Funding, Tranche, TrancheRelocked, TrancheUnlocked
+from ledger.rules.dates import not_before
+from ledger.rules.lookup import facility_of, tranche_of
+from ledger.rules.registry import rule
+from ledger.triggers import Step
+from ledger.values import Amount
+
+
+@rule("FND-13", TrancheUnlocked)
+def tranche_is_live(world: World, event: Event[Any]) -> None:
+    """A tranche that expired, lapsed or was cancelled cannot unlock."""
+    funding, tranche = _tranche(world, event)
+    name, lapsed = event.data.tranche, tranche.defined.expires_on
+    closed_on = facility_of(funding, tranche.defined.facility).closed_on
+    how = ""
+    if tranche.ended is not None:
+        how = f"{tranche.ended} on {tranche.ended_on}"
+    elif lapsed is not None and event.on > lapsed:
+        how = f"lapsed on {lapsed}"
+    elif closed_on is not None:
+        how = f"ended with its facility, closed on {closed_on}"
+    if how:
+        raise Refused("FND-13", f"Tranche {name} {how}.")
+    not_before(event, tranche.defined_on, "the definition of the tranche")
+    not_before(event, tranche.moved_on, "its last unlock or re-lock")
+
+
+@rule("FND-15", TrancheUnlocked)
+def only_confirmed_facts_unlock(world: World, event: Event[Any]) -> None:
+    """Neither a reported unlock nor a reported structure unlocks anything."""
+    funding, tranche = _tranche(world, event)
+    facility = facility_of(funding, tranche.defined.facility)
+    for what, status in (
+        ("This unlock", event.provenance.status),
+        (f"Tranche {event.data.tranche}", tranche.status),
+        (f"Facility {tranche.defined.facility}", facility.status),
+    ):
+        if status != "confirmed":
+            raise Refused(
+                "FND-15",
+                f"{what} is marked {status}.",
+                todo="Only what is confirmed unlocks; define what was agreed, "
+                "under another name.",
+            )
+
+
+@rule("FND-06", TrancheUnlocked)
+def in_sequence(world: World, event: Event[Any]) -> None:
+    """Where the terms say so, a tranche waits for those before it.
+
+    One that expired or was cancelled is waited for no more.
+    """
+    funding, tranche = _tranche(world, event)
+    defined = tranche.defined
+    if not facility_of(funding, defined.facility).defined.in_sequence:
+        return
+    for earlier in funding.tranches_of(defined.facility):
+        if earlier.defined.number >= defined.number:
+            return
+        if earlier.confirmed and not earlier.ended and not earlier.full:
+            raise Refused(
+                "FND-06",
+                f"Tranche {earlier.defined.tranche} is still locked: "
+                f"{earlier.unlocked} of {earlier.size} is unlocked.",
+                todo="Unlock that one first; they go in sequence.",
+            )
+        not_before(event, earlier.unlocked_on, f"{earlier.defined.tranche}'s unlock")
+
+
+@rule("FND-03", TrancheUnlocked)
+def trigger_is_met_now(world: World, event: Event[Any]) -> None:
+    """A tranche unlocks only from an evaluation that is true now, on recorded inputs."""
+    tranche = _tranche(world, event)[1]
+    defined, unlock = tranche.defined, event.data
+    now = evaluate(world, event.deal, defined.trigger, defined.formula, event.on)
+    if not now.met:
+        later = evaluate(world, event.deal, defined.trigger, defined.formula)
+        if later.met:
+            not_before(event, later.since, "what its trigger asks for")
+        raise Refused(
+            "FND-03",
+            f"{'. '.join(now.missing)}.",
+            todo=f"{unlock.tranche} unlocks once its trigger is met.",
+        )
+    version = world.need(Agreement, event.deal).terms_version
+    found = (now.certified, now.inputs, defined.formula, defined.facility, version)
+    given = (unlock.certified, unlock.inputs, unlock.formula, unlock.facility)
+    if (*given, unlock.terms_version) != found:
+        raise Refused(
+            "FND-03",
+            f"The inputs given ({unlock.certified}, terms {unlock.terms_version}) are "
+            f"not those found ({now.certified}, terms {version}).",
+        )
+
+
+@rule("FND-05", TrancheUnlocked)
+def unlocks_something_new(world: World, event: Event[Any]) -> None:
+    """A block, or a share of capacity, unlocks once."""
+    tranche = _tranche(world, event)[1]
+    unlock = event.data
+    if not tranche.unlocked or unlock.cumulative > tranche.unlocked:
+        return
+    day, formula = tranche.unlocked_on, tranche.defined.formula
+    if isinstance(formula, Step) and not tranche.full:
+        block = tranche.unlocked_certified.watts // formula.block.watts
+        said = f"Block {block} was unlocked on {day}"
+    else:
+        said = f"{tranche.unlocked} of {unlock.tranche} was unlocked on {day}"
+    raise Refused(
+        "FND-05",
+        f"{said}; {unlock.certified} certified unlocks nothing more.",
+        todo="" if tranche.full else "Certify more capacity first.",
+    )
+
+
+@rule("FND-04", TrancheUnlocked, TrancheRelocked)
+def amount_is_the_formulas(world: World, event: Event[Any]) -> None:
+    """What is recorded is what the formula gives: whole blocks, within the size."""
+    tranche = _tranche(world, event)[1]
+    moved = event.data
+    zero = Amount.zero(moved.size.unit)
+    if isinstance(moved, TrancheUnlocked):
+        amount, size = moved.cumulative - tranche.unlocked, tranche.size
+    else:
+        amount, size = tranche.unlocked - moved.cumulative, moved.size
+    if moved.cumulative == zero and isinstance(moved, TrancheUnlocked):
+        raise Refused(
+            "FND-04",
+            f"{moved.certified} certified pays for nothing of {moved.tranche}: "
+            "there is no whole block.",
+            todo="Certify more capacity first.",
+        )
+    given = (moved.amount, moved.cumulative, moved.size)
+    if given != (amount, recomputed(moved), size) or amount <= zero:
+        raise Refused(
+            "FND-04",
+            f"{moved.amount} to {moved.cumulative} is not what the formula gives: "
+            f"{amount} to {recomputed(moved)}.",
+        )
+
+
+@rule("FND-01", TrancheUnlocked)
+def unlocked_is_within_the_commitment(world: World, event: Event[Any]) -> None:
+    """What is unlocked of a facility stays within its commitment."""
+    funding, tranche = _tranche(world, event)
+    name = tranche.defined.facility
+    total = funding.unlocked(name) + event.data.amount
+    commitment = funding.facilities[name].commitment
+    if total > commitment:
+        raise Refused(
+            "FND-01",
+            f"{event.data.amount} would make {total} unlocked; "
+            f"commitment is {commitment}.",
+        )
+
+
+def _tranche(world: World, event: Event[Any]) -> tuple[Funding, Tranche]:
+    funding = world.get(Funding, event.deal)
+    return funding, tranche_of(funding, event.data.tranche)

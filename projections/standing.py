@@ -1,0 +1,200 @@
+"""Where does the deal stand: both ladders from word to deed, and what holds it up?"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ledger.agreement import ENDED
+from ledger.capacity import on_basis
+from ledger.struct import Frozen
+from ledger.values import SHARES, Amount
+from projections.certificates import CERTIFICATES, certified_watts
+from projections.commitment import COMMITMENT, FacilityRow, Money, plain
+from projections.conditions import CONDITIONS, open_conditions
+from projections.deals import DEALS, AgreementRow, DealLine, agreement_of
+from projections.distance import DISTANCE, next_trigger
+from projections.fleet import FLEET, out_of_service, rated_watts
+from projections.links import LINKS, linked
+from projections.milestones import MILESTONES, disputed_milestones
+from projections.view import Book, Drawn, FoldRow, View
+
+FUNDING_RUNGS: Final = (
+    "announced",
+    "committed",
+    "unlocked",
+    "requested",
+    "approved",
+    "disbursed",
+)
+DELIVERED: Final = (
+    "ordered",
+    "shipped",
+    "received",
+    "installed",
+    "energised",
+    "accepted",
+)
+
+STANDING: Final = View(
+    "standing", 1, "Where does the deal stand, from word to deed?", FoldRow
+)
+
+
+class Rung(Frozen):
+    """One rung of a ladder."""
+
+    ladder: str
+    rung: str
+    quantity: str
+    unit: str
+
+
+class About(Frozen, omit_defaults=False):
+    """What is said of the deal beside its figures."""
+
+    title: str
+    state: str
+    status: str
+    fictional: bool
+    basis: str
+    next_trigger: str | None
+    open_conditions: list[str]
+    disputes: list[str]
+    links: list[dict[str, str]]
+    flags: list[str]
+
+
+@STANDING.answer(
+    Rung,
+    DEALS,
+    COMMITMENT,
+    CERTIFICATES,
+    FLEET,
+    CONDITIONS,
+    MILESTONES,
+    LINKS,
+    DISTANCE,
+)
+def _standing(book: Book) -> Drawn:
+    row = agreement_of(book)
+    money = Money(book)
+    rows = [
+        *_funding(row, money, money_unit(row, money)),
+        *_capacity(book, row),
+    ]
+    if any(f.commitment.unit == SHARES for f in money.facilities):
+        rows += _funding(AgreementRow(key=""), money, SHARES, "shares")[1:]
+    return Drawn(rows, {}, _about(book, row, money))
+
+
+def money_unit(row: AgreementRow, money: Money) -> str:
+    """The currency that the funding ladder is in."""
+    cap = row.known_terms.funding_cap
+    if cap is not None:
+        return cap.unit
+    units = [f.commitment.unit for f in money.facilities if f.commitment.is_money]
+    return units[0] if units else "USD"
+
+
+def _funding(
+    row: AgreementRow, money: Money, unit: str, ladder: str = "funding"
+) -> list[Rung]:
+    nothing = Amount.zero(unit)
+    facilities = [f for f in money.facilities if f.commitment.unit == unit]
+    cap = announced_cap(row)
+    announced = cap if cap is not None and cap.unit == unit else nothing
+    amounts = [
+        announced,
+        _committed(row, money, facilities, unit),
+        _total(unit, [money.unlocked(f) for f in facilities]),
+        _total(unit, [money.drawn(f, "requested") for f in facilities]),
+        _total(unit, [money.drawn(f, "approved") for f in facilities]),
+        _total(unit, [money.drawn(f, "paid") for f in facilities]),
+    ]
+    return [
+        Rung(ladder=ladder, rung=rung, quantity=plain(amount), unit=unit)
+        for rung, amount in zip(FUNDING_RUNGS, amounts, strict=True)
+    ]
+
+
+def announced_cap(row: AgreementRow) -> Amount | None:
+    """The cap as announced: in the letter of intent, else in the agreement."""
+    first = row.indicative or row.terms
+    return first.funding_cap if first else None
+
+
+def _total(unit: str, amounts: list[Amount]) -> Amount:
+    return sum(amounts, start=Amount.zero(unit))
+
+
+def _committed(
+    row: AgreementRow, money: Money, facilities: list[FacilityRow], unit: str
+) -> Amount:
+    if row.effective_from is None:
+        return Amount.zero(unit)
+    confirmed = [f for f in facilities if f.status == "confirmed"]
+    if confirmed:
+        return _total(unit, [money.committed(f) for f in confirmed])
+    cap = row.terms.funding_cap if row.terms else None
+    if cap is None or cap.unit != unit or row.state in ENDED:
+        return Amount.zero(unit)
+    return cap
+
+
+def _capacity(book: Book, row: AgreementRow) -> list[Rung]:
+    announced = (row.indicative or row.terms or row.known_terms).capacity_floor
+    binds = row.effective_from is not None and row.state not in ENDED
+    floor = row.terms.capacity_floor if binds and row.terms else None
+    rated = rated_watts(book.rows(FLEET))
+    watts = {
+        "announced": announced.watts if announced else 0,
+        "committed": floor.watts if floor else 0,
+        **{r: on_basis(rated[r], row.known_terms).watts for r in DELIVERED},
+        "certified": certified_watts(book),
+    }
+    return [
+        Rung(ladder="capacity", rung=rung, quantity=str(watt), unit="W")
+        for rung, watt in watts.items()
+    ]
+
+
+def _about(book: Book, row: AgreementRow, money: Money) -> About:
+    flags = []
+    if any(money.excess(facility) for facility in money.facilities):
+        flags.append("overfunded")
+    if out_of_service(book.rows(FLEET)):
+        flags.append("systems_out_of_service")
+    return About(
+        title=row.title,
+        state=row.shown_state,
+        status=row.status,
+        fictional=row.fictional,
+        basis=row.known_terms.capacity_basis,
+        next_trigger=next_trigger(book),
+        open_conditions=open_conditions(book),
+        disputes=[*row.disputes, *disputed_milestones(book)],
+        links=linked(book),
+        flags=flags,
+    )
+
+
+@DEALS.answer(DealLine, STANDING)
+def _deals(book: Book) -> Drawn:
+    drawn = STANDING.draw(book)
+    row = agreement_of(book)
+    of: dict[str, Any] = {f"{r.ladder} {r.rung}": r for r in drawn.rows}
+    line = DealLine(
+        deal=book.deal,
+        title=row.title,
+        state=row.shown_state,
+        status=row.status,
+        fictional=row.fictional,
+        funding_announced=of["funding announced"].quantity,
+        funding_committed=of["funding committed"].quantity,
+        funding_disbursed=of["funding disbursed"].quantity,
+        funding_unit=of["funding announced"].unit,
+        capacity_announced=of["capacity announced"].quantity,
+        capacity_accepted=of["capacity accepted"].quantity,
+        capacity_unit="W",
+    )
+    return Drawn([line])

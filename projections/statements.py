@@ -1,0 +1,70 @@
+"""What was said about the deal in public, by whom, on what source?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ledger import agreement as agreed
+from ledger.event import Event
+from ledger.struct import Frozen
+from projections.view import Book, Drawn, FoldRow, Rows, View
+
+
+class StatementRow(FoldRow):
+    """A statement."""
+
+    statement: str
+    on: str
+    speaker: str
+    text: str
+    status: str
+    source: str
+    address: str
+    contradicts: str | None
+
+
+STATEMENTS: Final = View(
+    "statements", 1, "What was said in public, by whom, on what source?", StatementRow
+)
+
+
+class StatementLine(Frozen, omit_defaults=False):
+    """A statement in a line."""
+
+    on: str
+    statement: str
+    speaker: str
+    text: str
+    status: str
+    contradicts: str | None
+    source: str
+    address: str
+
+
+@STATEMENTS.on(agreed.StatementRecorded)
+def _said(rows: Rows[StatementRow], event: Event[agreed.StatementRecorded]) -> None:
+    data, evidence = event.data, event.provenance.evidence
+    rows.put(
+        StatementRow(
+            key=f"{event.position:012d}",
+            statement=data.statement,
+            on=event.on.isoformat(),
+            speaker=data.speaker,
+            text=data.text,
+            status=event.provenance.status,
+            source="; ".join(item.publisher or item.title for item in evidence),
+            address="; ".join(item.address for item in evidence if item.address),
+            contradicts=data.contradicts,
+        )
+    )
+
+
+@STATEMENTS.answer(StatementLine)
+def _statements(book: Book) -> Drawn:
+    lines = [
+        StatementLine(
+            **{name: getattr(row, name) for name in StatementLine.__struct_fields__}
+        )
+        for row in book.rows(STATEMENTS)
+    ]
+    return Drawn(sorted(lines, key=lambda line: line.on))

@@ -1,0 +1,105 @@
+"""What happened, in the order in which the ledger learnt it, and on what evidence?"""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Any, Final
+
+from ledger.catalogue import EVENTS
+from ledger.event import Event
+from ledger.struct import Frozen
+from ledger.transcoding import stamp_time, to_builtins
+from projections.view import Book, Drawn, FoldRow, Rows, View
+
+SHOWN: Final = 160
+
+
+class TimelineRow(FoldRow):
+    """An event in a line."""
+
+    position: int
+    effective_on: str
+    recorded_at: str
+    lag_days: int
+    type: str
+    stream: str
+    what: str
+    actor: str
+    status: str
+    reason: str | None
+    evidence: str
+
+
+TIMELINE: Final = View(
+    "timeline", 1, "What happened, who recorded it, on what evidence?", TimelineRow
+)
+
+
+class TimelineLine(Frozen, omit_defaults=False):
+    """An event; `lag_days` is how long after its day the ledger learnt of it."""
+
+    position: int
+    effective_on: str
+    recorded_at: str
+    lag_days: int
+    type: str
+    stream: str
+    what: str
+    actor: str
+    status: str
+    reason: str | None
+    evidence: str
+
+
+@TIMELINE.on(*EVENTS)
+def _happened(rows: Rows[TimelineRow], event: Event[Any]) -> None:
+    recorded = event.identity.recorded_at
+    assert recorded is not None
+    day = recorded.astimezone(UTC).date()
+    provenance = event.provenance
+    rows.put(
+        TimelineRow(
+            key=f"{event.position:012d}",
+            position=event.position,
+            effective_on=event.on.isoformat(),
+            recorded_at=stamp_time(recorded),
+            lag_days=max(0, (day - event.on).days),
+            type=event.data.tag(),
+            stream=event.stream,
+            what=_what(event),
+            actor=f"{provenance.actor}@{provenance.party}",
+            status=provenance.status,
+            reason=provenance.reason,
+            evidence="; ".join(_source(item) for item in provenance.evidence),
+        )
+    )
+
+
+def _source(item: Any) -> str:
+    where = f" <{item.address}>" if item.address else ""
+    return f"{item.title}{where}"
+
+
+def _what(event: Event[Any]) -> str:
+    """The event's sentence, and its own figures."""
+    sentence = (event.data.__doc__ or "").split("\n")[0].rstrip(".")
+    plain = to_builtins(event.data)
+    figures = [
+        f"{name} {value}"
+        for name, value in plain.items()
+        if name != "type" and isinstance(value, str | int) and value not in ("", False)
+    ]
+    text = f"{sentence}: {', '.join(figures)}" if figures else sentence
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+
+
+@TIMELINE.answer(TimelineLine)
+def _timeline(book: Book) -> Drawn:
+    return Drawn(
+        [
+            TimelineLine(
+                **{name: getattr(row, name) for name in TimelineLine.__struct_fields__}
+            )
+            for row in book.rows(TIMELINE)
+        ]
+    )

@@ -1,0 +1,152 @@
+"""What a view is: a question, a fold of events into rows, and the answer drawn from them.
+
+A fold is pure: handlers take the rows of one deal and an event, and know no SQL, so the
+same fold serves the stored view, an as-of answer and a rebuild. It is total: what it
+looks for may not have happened yet. An answer may draw on the rows of several views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from ledger.event import Event, EventData
+from ledger.struct import Frozen
+
+R = TypeVar("R", bound="FoldRow")
+
+
+class FoldRow(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A row that a fold keeps; `key` names it within its view and deal."""
+
+    key: str
+
+
+class Source(Protocol):
+    """Where rows come from that are not in memory yet."""
+
+    def one(self, key: str) -> Any:
+        """The row of a key, or None."""
+
+    def all(self) -> Iterable[Any]:
+        """Every row."""
+
+
+class Rows(Generic[R]):
+    """The rows of one view and one deal; what changed is noted in `touched`."""
+
+    def __init__(self, source: Source | None = None) -> None:
+        self._source = source
+        self._rows: dict[str, R | None] = {}
+        self._whole = source is None
+        self.touched: set[str] = set()
+
+    def get(self, key: str) -> R | None:
+        """The row of a key; to change it, `put` it again."""
+        if key not in self._rows:
+            found = None if self._whole else self._read(key)
+            if found is None:
+                return None
+            self._rows[key] = found
+        return self._rows[key]
+
+    def put(self, row: R) -> None:
+        """Add or replace a row."""
+        self._rows[row.key] = row
+        self.touched.add(row.key)
+
+    def drop(self, key: str) -> None:
+        """Take a row away, if it is there."""
+        if self.get(key) is not None:
+            self._rows[key] = None
+            self.touched.add(key)
+
+    def __iter__(self) -> Iterator[R]:
+        if not self._whole and self._source is not None:
+            for row in self._source.all():
+                self._rows.setdefault(row.key, row)
+            self._whole = True
+        return iter(sorted(filter(None, self._rows.values()), key=_key))
+
+    def _read(self, key: str) -> R | None:
+        assert self._source is not None
+        found: R | None = self._source.one(key)
+        return found
+
+
+def _key(row: FoldRow) -> str:
+    return row.key
+
+
+Handler = Callable[[Rows[Any], Event[Any]], None]
+H = TypeVar("H", bound=Handler)
+
+
+class Book:
+    """The rows of every view of one deal, at one position: what answers draw on."""
+
+    def __init__(self, deal: str, rows: dict[str, Rows[Any]], as_of: date) -> None:
+        self.deal = deal
+        self._rows = rows
+        self.as_of = as_of
+
+    def rows(self, view: View) -> Rows[Any]:
+        """The rows that a view's fold keeps."""
+        return self._rows[view.name]
+
+
+class Drawn(msgspec.Struct, frozen=True):
+    """What a view answers of one deal: rows, control totals, and about the deal."""
+
+    rows: list[Any]
+    totals: dict[str, Any] = {}
+    about: Any = None
+
+
+class View:
+    """A view: its name, version and question; its fold; how its answer is drawn.
+
+    `kept` is the type of the rows that the fold keeps, `row` that of the answer's.
+    """
+
+    def __init__(self, name: str, version: int, question: str, kept: Any) -> None:
+        self.name = name
+        self.version = version
+        self.question = question
+        self.kept = kept
+        self.row: type[Frozen] = Frozen
+        self.handlers: dict[type[EventData], Handler] = {}
+        self.reads: tuple[View, ...] = ()
+        self.draw: Callable[[Book], Drawn]
+
+    def on(self, *events: type[EventData]) -> Callable[[H], H]:
+        """Bind a handler to types of event."""
+
+        def bind(handler: H) -> H:
+            for event in events:
+                self.handlers[event] = handler
+            return handler
+
+        return bind
+
+    def answer(
+        self, row: type[Frozen], *reads: View
+    ) -> Callable[[Callable[[Book], Drawn]], Any]:
+        """Bind the function that draws the answer in rows of a type, and what it reads."""
+
+        def bind(function: Callable[[Book], Drawn]) -> Callable[[Book], Drawn]:
+            self.row = row
+            self.reads = reads
+            self.draw = function
+            return function
+
+        return bind
+
+    def fold(self, rows: Rows[Any], event: Event[Any]) -> None:
+        """Take one event in."""
+        handler = self.handlers.get(type(event.data))
+        if handler is not None:
+            handler(rows, event)

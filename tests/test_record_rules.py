@@ -1,0 +1,148 @@
+"""Rules of the record itself: REC-07, REC-11, REC-13, one fact a test."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from conftest import Desk
+from vandal import SIGNED, TERMS
+
+from ledger.agreement import DefinitiveSigned
+from ledger.capacity import Issued
+from ledger.catalogue import EVENTS
+from ledger.decision import Decision
+from ledger.errors import Refused
+from ledger.event import Event
+from ledger.funding import DisbursementSettled
+from ledger.provenance import Evidence
+from ledger.rules.record import (
+    EVIDENCE,
+    confirmed_by_a_primary_text,
+    document_is_attached,
+    not_in_the_future,
+)
+from ledger.rules.registry import RULES
+from ledger.transcoding import proposed
+
+SIGN: dict[str, Any] = {"signatories": ["acme", "orion"], "terms": TERMS}
+
+
+def opened(desk: Desk) -> Event[Any]:
+    (event,) = desk.do(
+        "agreement open", title="T", capital=["acme"], capacity=["orion"]
+    )
+    return event
+
+
+@pytest.mark.parametrize(
+    ("evidence", "attached"),
+    [
+        ([], "attached: none"),
+        ([{"title": "A page"}], "attached: None"),
+        ([{"title": "A letter", "kind": "letter"}], "attached: letter"),
+        (
+            [
+                {"title": "A copy", "kind": "signed_agreement", "grade": "S"},
+                {"title": "P"},
+            ],
+            "attached: None",
+        ),
+    ],
+)
+def test_a_signature_names_its_document(
+    desk: Desk, evidence: list[dict[str, str]], attached: str
+) -> None:
+    """REC-07: a definitive agreement rests on the signed agreement itself."""
+    opened(desk)
+    text = desk.refuses(
+        "REC-07", "agreement sign-definitive", **SIGN, evidence=evidence
+    )
+    assert (
+        "agreement.definitive_signed needs evidence of the kind 'signed_agreement'"
+        in text
+    )
+    assert attached in text
+    assert """--evidence '[{"title": "…", "kind": "signed_agreement"}]'""" in text
+    desk.do("agreement sign-definitive", **SIGN, evidence=SIGNED + evidence)
+
+
+def test_a_reported_signature_needs_no_document(desk: Desk) -> None:
+    """REC-07 asks nothing of what is only reported."""
+    opened(desk)
+    desk.do(
+        "agreement sign-definitive", **SIGN, evidence=[{"title": "R", "grade": "R"}]
+    )
+    desk.do("agreement sign-definitive", **SIGN, status="disputed")
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (DefinitiveSigned, "signed_agreement"),
+        (Issued, "engineer_certificate"),
+        (DisbursementSettled, "bank_confirmation"),
+    ],
+)
+def test_which_document_each_needs(desk: Desk, data: Any, kind: str) -> None:
+    """REC-07: the table of documents; the rule looks at nothing else of the event."""
+    assert EVIDENCE[data] == kind
+    event = opened(desk)
+    bare = data.__new__(data)
+    later = proposed(event.stream, 2, event.provenance, bare)
+    with pytest.raises(Refused, match=f"needs evidence of the kind '{kind}'"):
+        document_is_attached(Decision(desk.ledger, desk.clock), later)
+    paper = Evidence(title="T", kind=kind)
+    provenance = msgspec.structs.replace(event.provenance, evidence=(paper,))
+    later = proposed(event.stream, 2, provenance, bare)
+    document_is_attached(Decision(desk.ledger, desk.clock), later)
+
+
+def test_no_event_is_of_a_day_to_come(desk: Desk) -> None:
+    """REC-11 holds for every type of event, in dry runs and rechecks too."""
+    event = opened(desk)
+    world = Decision(desk.ledger, desk.clock)
+    not_in_the_future(world, event)
+    later = msgspec.structs.replace(
+        event.provenance, effective_on=world.latest_day + timedelta(days=1)
+    )
+    with pytest.raises(Refused, match="2026-01-16 is in the future") as refused:
+        not_in_the_future(world, proposed(event.stream, 2, later, event.data))
+    assert refused.value.code == "REC-11"
+
+
+@pytest.mark.parametrize("grades", ["S", "R", "SR"])
+def test_secondary_texts_confirm_nothing(desk: Desk, grades: str) -> None:
+    """REC-13: called confirmed on reports alone, a fact is refused; left out, reported."""
+    keys = {"title": "T", "capital": ["acme"], "capacity": ["orion"]}
+    evidence = [{"title": f"Page {g}", "grade": g} for g in grades]
+    text = desk.refuses(
+        "REC-13", "agreement open", **keys, evidence=evidence, status="confirmed"
+    )
+    assert f"'Page {grades[0]}' ({grades[0]})" in text
+    primary = [*evidence, {"title": "Filing"}]
+    (event,) = desk.do("agreement open", **keys, evidence=primary, status="confirmed")
+    assert event.confirmed
+    (event,) = desk.do(
+        "agreement record-statement",
+        statement="s",
+        speaker="A",
+        text="T",
+        evidence=evidence,
+    )
+    assert event.provenance.status == "reported"
+
+
+def test_their_own_word_confirms(desk: Desk) -> None:
+    """REC-13: without any evidence the actor's own word stands."""
+    assert opened(desk).confirmed
+
+
+def test_they_guard_every_event() -> None:
+    """REC-11 and REC-13 are bound to every type of event there is."""
+    for kind in EVENTS:
+        guards = [guard for _, guard in RULES[kind]]
+        assert not_in_the_future in guards
+        assert confirmed_by_a_primary_text in guards

@@ -1,0 +1,81 @@
+"""Ways to damage a ledger behind the store's back, and a small one to damage."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from conftest import Desk
+
+from ledger.store import Store, open_store
+
+SIGNED = [{"title": "The agreement", "kind": "signed_agreement"}]
+TERMS = {"capacity_floor": "1 GW", "capacity_basis": "rated", "funding_cap": "1bn USD"}
+
+
+def small_ledger(desk: Desk, deals: tuple[str, ...] = ("one", "two")) -> None:
+    """Two deals from letter to effect, their events interleaved: 12 events."""
+    parties = ["acme", "orion"]
+    steps: list[tuple[str, dict[str, Any]]] = [
+        ("open", {"title": "Ω", "capital": ["acme"], "capacity": ["orion"]}),
+        ("sign-loi", {"signatories": parties, "terms": TERMS}),
+        (
+            "sign-definitive",
+            {"signatories": parties, "terms": TERMS, "evidence": SIGNED},
+        ),
+        ("bring-into-effect", {}),
+        ("suspend", {"scopes": ["draw"], "ground": "A doubt"}),
+        ("resume", {"scopes": ["draw"]}),
+    ]
+    for verb, keys in steps:
+        for deal in deals:
+            desk.do(f"agreement {verb}", deal=deal, **keys)
+            desk.clock.advance(seconds=1)
+
+
+def many_events(desk: Desk, count: int) -> None:
+    """One deal with so many statements, in one batch."""
+    lines = [("agreement open", {"title": "T", "capital": ["a"], "capacity": ["b"]})]
+    lines += [
+        (
+            "agreement record-statement",
+            {"statement": f"s{n}", "speaker": "Acme", "text": "On track."},
+        )
+        for n in range(count - 1)
+    ]
+    desk.ledger.execute_batch(
+        [(n, desk.request(name, **keys)) for n, (name, keys) in enumerate(lines, 1)]
+    )
+
+
+@contextmanager
+def raw(path: Path) -> Iterator[sqlite3.Connection]:
+    """The file behind the store's back, with the triggers taken away."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    query = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+    for (name,) in connection.execute(query).fetchall():
+        connection.execute(f"DROP TRIGGER {name}")
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def damaged_copy(path: Path, *statements: tuple[Any, ...]) -> Iterator[Store]:
+    """A copy of a ledger's file after some SQL, opened as a store."""
+    copy = path.with_name("damaged.db")
+    shutil.copy(path, copy)
+    with raw(copy) as connection:
+        for sql, *values in statements:
+            connection.execute(sql, values)
+    store = open_store(f"sqlite:///{copy}")
+    try:
+        yield store
+    finally:
+        store.close()
+        copy.unlink()
