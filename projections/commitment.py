@@ -67,10 +67,10 @@ class DrawdownRow(FoldRow, tag="drawdown"):
     returned: Amount
     value_on: date
     status: Status
-    state: str = "requested"
     by: dict[str, str]
     on: dict[str, date]
     submitted: dict[str, tuple[str, str | None]]
+    state: str = "requested"
     bank_ref: str | None = None
     equity: tuple[str, ...] = ()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import msgspec
@@ -10,12 +10,12 @@ import pytest
 from conftest import Desk
 from vandal import SIGNED, TERMS
 
-from ledger.agreement import DefinitiveSigned
+from ledger.agreement import DefinitiveSigned, Terms
 from ledger.capacity import Issued
 from ledger.catalogue import EVENTS
 from ledger.decision import Decision
 from ledger.errors import Refused
-from ledger.event import Event
+from ledger.event import Event, EventData
 from ledger.funding import DisbursementSettled
 from ledger.provenance import Evidence
 from ledger.rules.record import (
@@ -26,7 +26,9 @@ from ledger.rules.record import (
 )
 from ledger.rules.registry import RULES
 from ledger.transcoding import proposed
+from ledger.values import Amount, Id, Power, Slug
 
+W = Power(1)
 SIGN: dict[str, Any] = {"signatories": ["acme", "orion"], "terms": TERMS}
 
 
@@ -81,23 +83,35 @@ def test_a_reported_signature_needs_no_document(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("data", "kind"),
     [
-        (DefinitiveSigned, "signed_agreement"),
-        (Issued, "engineer_certificate"),
-        (DisbursementSettled, "bank_confirmation"),
+        (
+            DefinitiveSigned(signatories=(), terms=Terms()),
+            "signed_agreement",
+        ),
+        (
+            Issued(issuer=Slug("eng"), rated=W, certified=W, basis="rated"),
+            "engineer_certificate",
+        ),
+        (
+            DisbursementSettled(
+                drawdown=Id("D1"),
+                amount=Amount.zero("USD"),
+                value_on=date(2025, 1, 1),
+                bank_ref="B1",
+            ),
+            "bank_confirmation",
+        ),
     ],
 )
-def test_which_document_each_needs(desk: Desk, data: Any, kind: str) -> None:
-    """REC-07: the table of documents; the rule looks at nothing else of the event."""
-    assert EVIDENCE[data] == kind
+def test_which_document_each_needs(desk: Desk, data: EventData, kind: str) -> None:
+    """REC-07: signature, certificate and settlement each have a document of their own."""
+    assert EVIDENCE[type(data)] == kind
     event = opened(desk)
-    bare = data.__new__(data)
-    later = proposed(event.stream, 2, event.provenance, bare)
+    world = Decision(desk.ledger, desk.clock)
     with pytest.raises(Refused, match=f"needs evidence of the kind '{kind}'"):
-        document_is_attached(Decision(desk.ledger, desk.clock), later)
+        document_is_attached(world, proposed(event.stream, 2, event.provenance, data))
     paper = Evidence(title="T", kind=kind)
     provenance = msgspec.structs.replace(event.provenance, evidence=(paper,))
-    later = proposed(event.stream, 2, provenance, bare)
-    document_is_attached(Decision(desk.ledger, desk.clock), later)
+    document_is_attached(world, proposed(event.stream, 2, provenance, data))
 
 
 def test_no_event_is_of_a_day_to_come(desk: Desk) -> None:

@@ -18,7 +18,8 @@ from conftest import Desk
 from eventsourcing.persistence import IntegrityError, StoredEvent, Tracking
 from vandal import many_events, raw, small_ledger
 
-from ledger import subscription
+from ledger import sqlite, subscription
+from ledger import store as store_module
 from ledger.errors import IntegrityFailure, LedgerUnavailable
 from ledger.integrity import verify
 from ledger.merkle import leaf_hash
@@ -183,6 +184,7 @@ def test_streams_of_a_kind(desk: Desk) -> None:
     assert desk.store.streams("agreement", "one") == ["agreement/one"]
     assert desk.store.streams("mile", "one") == []
     assert desk.store.streams("milestone", "two") == []
+    assert desk.store.openings("agreement") == ["agreement/one", "agreement/two"]
 
 
 def test_events_of_a_stream(desk: Desk) -> None:
@@ -349,18 +351,25 @@ def test_a_child_process_has_connections_of_its_own(desk: Desk) -> None:
     assert desk.store.max_notification_id() == 6 + 60
 
 
+def test_a_fork_leaves_the_parent_with_a_working_store(desk: Desk) -> None:
+    """Before a fork idle connections are closed, after it new ones are made."""
+    desk.store.insert_events(stored("a/x", 1))
+    store_module._before_fork()
+    assert desk.store.engine.pool.checkedin() == 0  # type: ignore[attr-defined]
+    store_module._after_fork()
+    assert desk.store.insert_events(stored("a/x", 2)) == [2]
+
+
 def test_closed_stores_are_forgotten(desk: Desk) -> None:
     """A store that nobody holds is not kept for the next fork."""
-    from ledger import store as module
-
     gc.collect()
-    before = len(module._OPEN)
+    before = len(store_module._OPEN)
     other, _ = create_store(f"sqlite:///{desk.path}")
-    assert len(module._OPEN) == before + 1
+    assert len(store_module._OPEN) == before + 1
     other.close()
     del other
     gc.collect()
-    assert len(module._OPEN) == before
+    assert len(store_module._OPEN) == before
 
 
 def test_a_ledger_is_made_once(desk: Desk) -> None:
@@ -395,6 +404,21 @@ def test_a_copy_out_of_wal_mode_goes_back_to_it(desk: Desk) -> None:
     with store.reading() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
     store.close()
+
+
+def test_a_mode_that_cannot_be_changed_now_is_left(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While another reads it, a file stays in the mode it has; the ledger works."""
+    desk.ledger.close()
+    monkeypatch.setattr(sqlite, "BUSY_S", 0.05)
+    with raw(desk.path) as other:
+        other.execute("PRAGMA journal_mode = DELETE")
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM tracking").fetchall()
+        store = open_store(desk.url)
+        assert store.head().size == 0
+        store.close()
 
 
 def test_two_create_at_once(tmp_path: Path) -> None:
