@@ -114,7 +114,13 @@ class Store(ApplicationRecorder, TrackingRecorder):
             yield connection
 
     def insert_events(
-        self, stored_events: Sequence[StoredEvent], **kwargs: Any
+        self,
+        stored_events: Sequence[StoredEvent],
+        *,
+        expects: Mapping[str, int] | None = None,
+        commands: Sequence[Submission] = (),
+        batch: str | None = None,
+        **unknown: Any,
     ) -> Sequence[int]:
         """Append events in one transaction; their positions.
 
@@ -122,20 +128,19 @@ class Store(ApplicationRecorder, TrackingRecorder):
         `commands` are the submissions whose events these are, in order; `batch` is the
         batch's id. IntegrityError where any stream has moved on, or a command is known.
         """
-        expects: Mapping[str, int] = kwargs.get("expects") or {}
-        submissions: Sequence[Submission] = kwargs.get("commands") or ()
-        batch: str | None = kwargs.get("batch")
-        if not stored_events and not submissions:
+        if unknown:
+            raise TypeError(f"insert_events() knows no {', '.join(unknown)}")
+        if not stored_events and not commands:
             return []
         with self.writing() as connection:
             before = locked_head(connection)
-            check_versions(connection, expects)
+            check_versions(connection, expects or {})
             now = max(stamp_time(self.clock()), before.recorded_at)
             rows = [
                 self._row(event, before.size + count, now, batch)
                 for count, event in enumerate(stored_events, start=1)
             ]
-            append(connection, before, rows, submissions)
+            append(connection, before, rows, commands)
         return list(range(before.size + 1, before.size + len(rows) + 1))
 
     def _row(

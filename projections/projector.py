@@ -451,7 +451,7 @@ def _compare(connection: Connection, view: View, position: int) -> int:
     }
     table = table_of(view.name)
     stored = {
-        (row.deal, row.key): bytes(row.body)
+        (row.deal, row.key): row.body
         for row in connection.execute(sa.select(table))
     }
     for key in sorted(expected.keys() | stored.keys()):

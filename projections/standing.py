@@ -78,13 +78,11 @@ class About(Frozen, omit_defaults=False):
 def _standing(book: Book) -> Drawn:
     row = agreement_of(book)
     money = Money(book)
-    rows = [
-        *_funding(row, money, money_unit(row, money)),
-        *_capacity(book, row),
-    ]
+    watts = _watts(book, row)
+    rows = [*_funding(row, money, money_unit(row, money)), *_capacity(watts)]
     if any(f.commitment.unit == SHARES for f in money.facilities):
         rows += _funding(AgreementRow(key=""), money, SHARES, "shares")[1:]
-    return Drawn(rows, {}, _about(book, row, money))
+    return Drawn(rows, {}, _about(book, row, money, watts))
 
 
 def money_unit(row: AgreementRow, money: Money) -> str:
@@ -141,28 +139,32 @@ def _committed(
     return cap
 
 
-def _capacity(book: Book, row: AgreementRow) -> list[Rung]:
+def _watts(book: Book, row: AgreementRow) -> dict[str, int]:
     announced = (row.indicative or row.terms or row.known_terms).capacity_floor
     binds = row.effective_from is not None and row.state not in ENDED
     floor = row.terms.capacity_floor if binds and row.terms else None
     rated = rated_watts(book.rows(FLEET))
-    watts = {
+    return {
         "announced": announced.watts if announced else 0,
         "committed": floor.watts if floor else 0,
         **{r: on_basis(rated[r], row.known_terms).watts for r in DELIVERED},
         "certified": certified_watts(book),
     }
+
+
+def _capacity(watts: dict[str, int]) -> list[Rung]:
     return [
-        Rung(ladder="capacity", rung=rung, quantity=str(watt), unit="W")
-        for rung, watt in watts.items()
+        Rung(ladder="capacity", rung=rung, quantity=str(quantity), unit="W")
+        for rung, quantity in watts.items()
     ]
 
 
-def _about(book: Book, row: AgreementRow, money: Money) -> About:
+def _about(book: Book, row: AgreementRow, money: Money, watts: dict[str, int]) -> About:
     flags = []
     if any(money.excess(facility) for facility in money.facilities):
         flags.append("overfunded")
-    if out_of_service(book.rows(FLEET)):
+    # What was certified and is lost or derated since shows as a rung that grows.
+    if out_of_service(book.rows(FLEET)) or watts["certified"] > watts["accepted"]:
         flags.append("systems_out_of_service")
     return About(
         title=row.title,

@@ -127,6 +127,6 @@ def _split(name: str, value: Any) -> tuple[str, str | None]:
     if name in {"capacity_floor", "funding_cap"}:
         number, _, unit = value.partition(" ")
         return number, unit
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return ", ".join(map(str, value)), None
     return str(value), None

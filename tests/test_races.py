@@ -1,0 +1,310 @@
+"""Two processes, one command each, released together on one file: 200 rounds a pair.
+
+Whatever order the record shows, judging its events again in that order finds nothing
+to refuse. A pair that passed side by side would be found: see the last test.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import pytest
+from conftest import Desk
+from fleet import SKU, SYSTEM, advance, allocate
+from replay_world import judged
+
+from ledger.application import Ledger
+from ledger.commands.registry import request_of
+from ledger.errors import Refused
+from ledger.integrity import verify
+from ledger.store import Store, open_store
+
+ROUNDS = 200
+PARTIES = ["acme", "orion"]
+TERMS = {
+    "capacity_floor": "100 kW",
+    "capacity_basis": "rated",
+    "funding_cap": "100m USD",
+    "accepting_party": "orion",
+}
+APPROVE = {"command": "funding approve-drawdown", "drawdown": "D1", "actor": "ann@acme"}
+SUSPEND = {
+    "command": "agreement suspend",
+    "scopes": ["draw"],
+    "ground": "A doubt",
+    "actor": "bo@orion",
+}
+UNLOCK = {"command": "funding unlock", "tranche": "T1", "actor": "ann@acme"}
+REVOKE = {
+    "command": "certificate revoke",
+    "certificate": "C-1",
+    "ground": "Copied records",
+    "actor": "eve@engineers",
+}
+DISPUTE = {
+    "command": "milestone dispute",
+    "milestone": "M1",
+    "ground": "The run was cut short",
+    "actor": "bo@orion",
+}
+
+
+def clock() -> datetime:
+    return datetime(2026, 1, 15, 9, 0, tzinfo=UTC)
+
+
+def work(pipe: Connection, barrier: Barrier) -> None:
+    """A worker: carry out the command it is given, at the moment both are ready."""
+    while True:
+        order = pipe.recv()
+        if order is None:
+            return
+        url, line, delay_s = order
+        ledger = Ledger(open_store(url, clock))
+        request = request_of(line)
+        barrier.wait(timeout=60)
+        until = perf_counter() + delay_s
+        while perf_counter() < until:
+            pass
+        try:
+            ledger.execute(request)
+        except Refused as refusal:
+            pipe.send(refusal.code)
+        else:
+            pipe.send("accepted")
+        ledger.close()
+
+
+class Racers:
+    """Two processes that live for all rounds."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.barrier = context.Barrier(2)
+        self.pipes = []
+        self.processes = []
+        for _ in range(2):
+            mine, theirs = context.Pipe()
+            process = context.Process(
+                target=work, args=(theirs, self.barrier), daemon=True
+            )
+            process.start()
+            self.pipes.append(mine)
+            self.processes.append(process)
+
+    def race(
+        self, url: str, lines: tuple[dict[str, Any], ...], delays: Any
+    ) -> tuple[str, ...]:
+        """Both commands at once; what became of each."""
+        for pipe, line, delay_s in zip(self.pipes, lines, delays, strict=True):
+            pipe.send(
+                (
+                    url,
+                    {"deal": "acme-orion", "effective_on": "2025-06-01", **line},
+                    delay_s,
+                )
+            )
+        return tuple(pipe.recv() for pipe in self.pipes)
+
+    def stop(self) -> None:
+        """Let them go."""
+        for pipe, process in zip(self.pipes, self.processes, strict=True):
+            pipe.send(None)
+            process.join(10)
+
+
+@pytest.fixture(scope="module")
+def racers() -> Iterator[Racers]:
+    both = Racers()
+    yield both
+    both.stop()
+
+
+def in_effect(desk: Desk) -> None:
+    desk.do(
+        "agreement open",
+        title="T",
+        capital=["acme"],
+        capacity=["orion"],
+        on="2025-01-01",
+    )
+    desk.do(
+        "agreement sign-definitive",
+        signatories=PARTIES,
+        terms=TERMS,
+        evidence=[{"title": "A", "kind": "signed_agreement"}],
+        on="2025-01-02",
+    )
+    desk.do("agreement bring-into-effect", on="2025-01-03")
+
+
+def tranche(desk: Desk, trigger: dict[str, Any]) -> None:
+    desk.do(
+        "funding define-facility",
+        facility="main",
+        provider="acme",
+        recipient="orion",
+        instrument="loan",
+        commitment="50m USD",
+        on="2025-01-04",
+    )
+    desk.do(
+        "funding define-tranche",
+        tranche="T1",
+        facility="main",
+        number=1,
+        size="50m USD",
+        trigger=trigger,
+        formula={"rule": "fixed", "amount": "50m USD"},
+        on="2025-01-04",
+    )
+
+
+def requested(desk: Desk) -> None:
+    """A drawdown that waits for its approval."""
+    in_effect(desk)
+    tranche(desk, {"when": "date_reached", "on": "2025-01-05"})
+    desk.do("funding unlock", tranche="T1", on="2025-01-05")
+    desk.do(
+        "funding request-drawdown",
+        drawdown="D1",
+        facility="main",
+        allocations=[{"tranche": "T1", "amount": "5m USD"}],
+        value_on="2025-07-01",
+        actor="bo@orion",
+        on="2025-01-06",
+    )
+
+
+def certified(desk: Desk) -> None:
+    """A tranche whose capacity is certified, and which is still locked."""
+    in_effect(desk)
+    tranche(desk, {"when": "capacity_certified", "at_least": "100 kW"})
+    desk.do("sku define", on="2025-02-01", **SKU)
+    lines = [{"line": 1, "sku": "vr-nvl72", "sku_version": 1, "quantity": 4}]
+    desk.do(
+        "order place",
+        order="PO-1",
+        buyer="orion",
+        seller="nvidia",
+        lines=lines,
+        on="2025-03-01",
+    )
+    allocate(desk)
+    advance(desk, "accepted")
+    common = {"certificate": "C-1", "on": "2025-05-01"}
+    desk.do("certificate draft", systems=[SYSTEM], accepted_by="2025-04-30", **common)
+    desk.do(
+        "certificate issue",
+        actor="eve@engineers",
+        evidence=[{"title": "C", "kind": "engineer_certificate"}],
+        **common,
+    )
+    for actor in ("ann@acme", "bo@orion"):
+        desk.do("certificate countersign", actor=actor, **common)
+    desk.do("certificate bring-into-effect", **common)
+
+
+def achieved(desk: Desk) -> None:
+    """A tranche whose milestone is achieved, and which is still locked."""
+    in_effect(desk)
+    tranche(desk, {"when": "milestone_achieved", "milestone": "M1"})
+    keys = {"milestone": "M1", "on": "2025-02-01"}
+    desk.do(
+        "milestone propose",
+        title="M",
+        track="hardware",
+        owner="orion",
+        target_on="2025-05-01",
+        **keys,
+    )
+    for verb in ("agree", "sign-off"):
+        if verb == "sign-off":
+            desk.do("milestone submit-evidence", summary="Run 7", **keys)
+        for actor in ("ann@acme", "bo@orion"):
+            desk.do(f"milestone {verb}", actor=actor, **keys)
+    desk.do("milestone achieve", **keys)
+
+
+PAIRS = [
+    pytest.param(requested, APPROVE, SUSPEND, "AGR-09", id="approve beside suspend"),
+    pytest.param(certified, UNLOCK, REVOKE, "FND-03", id="unlock beside revoke"),
+    pytest.param(achieved, UNLOCK, DISPUTE, None, id="unlock beside dispute"),
+]
+
+
+@pytest.mark.parametrize(("prepare", "one", "other", "code"), PAIRS)
+def test_no_accepted_order_breaks_a_rule(
+    tmp_path: Path,
+    racers: Racers,
+    prepare: Any,
+    one: dict[str, Any],
+    other: dict[str, Any],
+    code: str | None,
+) -> None:
+    """The second of the two is refused, or the record shows it after the first."""
+    desk = Desk(tmp_path / "accord.db")
+    prepare(desk)
+    size = desk.store.head().size
+    desk.ledger.close()
+    chance = random.Random(7)  # noqa: S311 - nothing secret, only out of step
+    outcomes: Counter[tuple[str, ...]] = Counter()
+    copy = tmp_path / "round.db"
+    for _ in range(ROUNDS):
+        shutil.copy(desk.path, copy)
+        delays = [chance.choice((0, 0.0005, 0.001, 0.002)) for _ in range(2)]
+        outcome = racers.race(f"sqlite:///{copy}", (one, other), delays)
+        outcomes[outcome] += 1
+        store = open_store(f"sqlite:///{copy}")
+        assert judged(store) == [], outcome
+        assert verify(store).events > size
+        store.close()
+        copy.unlink()
+    refusals = {found for found, _ in outcomes} - {"accepted"}
+    assert refusals <= {code} if code else len(refusals) <= 1
+    assert {found for _, found in outcomes} == {"accepted"}
+    assert len(outcomes) == 2, outcomes
+
+
+def decided_apart(desk: Desk, lines: tuple[dict[str, Any], ...]) -> Store:
+    """Both commands decided on the same state, then saved with no version expected."""
+
+    class Careless(Ledger):
+        """A ledger that forgets what its decisions read."""
+
+        def save(self, *objects: Any, **kwargs: Any) -> Any:
+            kwargs["expects"] = {}
+            if self is first:
+                second.execute(request_of(lines[1] | {"deal": "acme-orion"}))
+            return super().save(*objects, **kwargs)
+
+    first, second = Careless(desk.store), Careless(desk.store)
+    first.execute(request_of(lines[0] | {"deal": "acme-orion"}))
+    return desk.store
+
+
+@pytest.mark.parametrize(("prepare", "one", "other", "code"), PAIRS)
+def test_a_pair_that_passed_side_by_side_would_be_found(
+    desk: Desk,
+    prepare: Any,
+    one: dict[str, Any],
+    other: dict[str, Any],
+    code: str | None,
+) -> None:
+    """Without the versions expected, the record breaks a rule, and the judge says so."""
+    prepare(desk)
+    assert judged(desk.store) == []
+    wrong = judged(decided_apart(desk, (one, other)))
+    assert wrong
+    if code:
+        assert wrong[0][1].code == code

@@ -1,0 +1,405 @@
+"""The views: as-of answers, catching up, rebuilding, racing, tampering; the ladders."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Desk
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ledger.commands.registry import request_of
+from ledger.errors import IntegrityFailure, InvalidValue, NotFound
+from ledger.evaluation import recomputed
+from ledger.funding import TrancheRelocked, TrancheUnlocked
+from ledger.store import open_store
+from ledger.transcoding import decode, to_builtins
+from projections import projector
+from projections.projector import Projections, create_views
+from projections.registry import BY_NAME, VIEWS, view_named
+from projections.view import Book, Rows
+
+MACHINE = "milestone-machine"
+FUNDING = ("committed", "unlocked", "requested", "approved", "disbursed")
+CAPACITY = (
+    "ordered",
+    "shipped",
+    "received",
+    "installed",
+    "energised",
+    "accepted",
+    "certified",
+)
+
+
+def load(desk: Desk, name: str, months: int = 0) -> None:
+    """Load a packaged deal; spread over months of recording where asked."""
+    text = files("cli").joinpath(f"deals/{name}.jsonl").read_text("utf-8")
+    lines = [request_of(json.loads(line)) for line in text.splitlines()]
+    desk.clock.now = max(desk.clock.now, datetime(2026, 8, 1, tzinfo=UTC))
+    size = max(1, len(lines) // max(1, months)) if months else len(lines)
+    for start in range(0, len(lines), size):
+        part = lines[start : start + size]
+        desk.ledger.execute_batch(list(enumerate(part, start=start + 1)))
+        desk.clock.advance(days=30)
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Both packaged deals, recorded over half a year."""
+    desk = Desk(tmp_path_factory.mktemp("played") / "accord.db")
+    create_views(desk.store)
+    load(desk, "openai-nvidia", months=3)
+    load(desk, MACHINE, months=3)
+    views = Projections(desk.store)
+    views.catch_up()
+    yield desk, views
+    desk.ledger.close()
+
+
+def naive(desk: Desk, name: str, deal: str, as_of: Any, known_at: Any) -> Any:
+    """The reference: a plain loop over the whole record, sharing only the folds."""
+    view = BY_NAME[name]
+    rows: dict[str, Rows[Any]] = {each.name: Rows() for each in VIEWS}
+    for item in desk.store.select_notifications(1, 10**9):
+        event = decode(item.state)
+        recorded = event.identity.recorded_at
+        assert recorded is not None
+        if event.deal != deal or (known_at and recorded > known_at):
+            continue
+        if as_of and event.on > as_of:
+            continue
+        for each in VIEWS:
+            each.fold(rows[each.name], event)
+    drawn = view.draw(Book(deal, rows, as_of or desk.clock().date()))
+    return drawn.rows, drawn.about
+
+
+pairs = st.tuples(
+    st.none() | st.dates(date(2023, 1, 1), date(2026, 12, 31)),
+    st.none()
+    | st.datetimes(
+        datetime(2026, 7, 1),  # noqa: DTZ001
+        datetime(2027, 3, 1),  # noqa: DTZ001
+        timezones=st.just(UTC),
+    ),
+)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    pair=pairs,
+    view=st.sampled_from(sorted(BY_NAME)),
+    deal=st.sampled_from(["openai-nvidia", MACHINE]),
+)
+def test_as_of_is_what_a_naive_loop_gives(played, pair, view, deal):
+    """Any view, as of any day and as known at any time, equals the plain loop."""
+    desk, views = played
+    as_of, known_at = pair
+    rows, about = naive(desk, view, deal, as_of, known_at)
+    try:
+        answer = views.answer(view, deal, as_of=as_of, known_at=known_at)
+    except NotFound:
+        assert naive(desk, "timeline", deal, as_of, known_at)[0] == []
+        return
+    assert answer.rows == rows
+    assert answer.about == about
+
+
+def test_now_is_the_current_view(played):
+    """As of today, known at now, is the current view: the same rows and digest."""
+    desk, views = played
+    now = desk.clock()
+    for view in VIEWS:
+        for deal in ("openai-nvidia", MACHINE):
+            current = views.answer(view.name, deal)
+            assert current.note is None
+            asked = views.answer(view.name, deal, as_of=now.date(), known_at=now)
+            assert (asked.rows, asked.digest) == (current.rows, current.digest)
+            assert (asked.position, asked.tree_head) == (
+                current.position,
+                current.tree_head,
+            )
+
+
+def test_known_at_tells_the_head_of_that_time(played):
+    """The footer's position and tree head are those of the last event known then."""
+    desk, views = played
+    first = views.answer("timeline", "openai-nvidia").rows[0]
+    then = datetime.fromisoformat(first.recorded_at)
+    answer = views.answer("standing", "openai-nvidia", known_at=then)
+    assert 0 < answer.position < desk.store.head().size
+    assert answer.tree_head != desk.store.head().root.hex()
+
+
+def test_a_deal_not_known_yet_says_from_when_it_is(played):
+    """Before its first event, or before it was recorded, a deal is not on the record."""
+    _, views = played
+    with pytest.raises(NotFound, match=r"as of 2022-12-31; it is from 2023-02-01"):
+        views.answer("standing", MACHINE, as_of=date(2022, 12, 31))
+    with pytest.raises(NotFound, match="known at 2026-01-01"):
+        views.answer("standing", MACHINE, known_at=datetime(2026, 1, 1, tzinfo=UTC))
+    with pytest.raises(NotFound, match="accord list"):
+        views.answer("standing", "nobody-knows")
+    with pytest.raises(InvalidValue, match="There is no view"):
+        view_named("weather")
+
+
+def test_an_early_day_before_any_event_has_an_empty_head(played):
+    """Known before anything was recorded: no deals, position 0, the empty tree."""
+    _, views = played
+    answer = views.answer("deals", None, known_at=datetime(2020, 1, 1, tzinfo=UTC))
+    assert (answer.rows, answer.position) == ([], 0)
+
+
+def test_all_deals_at_once_name_their_deal(played):
+    """Without a deal, every row says which deal it is of."""
+    _, views = played
+    deals = {row.deal for row in views.answer("deals", None).rows}
+    assert deals == {"openai-nvidia", "openai-nvidia-equity-2026", MACHINE}
+    rows = views.answer("timeline", None).rows
+    assert {row["deal"] for row in rows} == deals
+    assert views.answer("timeline", None).fictional
+
+
+def rungs(views: Projections, day: date) -> tuple[dict[str, Any], Any]:
+    """The standing of the fictional deal on a day."""
+    answer = views.answer("standing", MACHINE, as_of=day)
+    found = {(r.ladder, r.rung): r.quantity for r in answer.rows}
+    return found, answer.about
+
+
+def test_the_ladders_never_grow_going_up_unflagged(played):
+    """On every day, each rung is at most the one below, or the standing says why not."""
+    _, views = played
+    flagged = set()
+    day = date(2023, 2, 1)
+    while day < date(2026, 1, 1):
+        found, about = rungs(views, day)
+        money = [int(found["funding", rung].replace(".", "")) for rung in FUNDING]
+        watts = [int(found["capacity", rung]) for rung in CAPACITY]
+        if money != sorted(money, reverse=True):
+            assert "overfunded" in about.flags, day
+        if watts != sorted(watts, reverse=True):
+            assert "systems_out_of_service" in about.flags, day
+        flagged.update(about.flags)
+        day += timedelta(days=7)
+    assert flagged == {"overfunded", "systems_out_of_service"}
+
+
+def test_the_fiction_lies_wholly_in_its_years(played):
+    """Every event of the fictional deal is of 2023 to 2025, and labelled in each view."""
+    _, views = played
+    rows = views.answer("timeline", MACHINE).rows
+    assert {row.effective_on[:4] for row in rows} == {"2023", "2024", "2025"}
+    assert all(views.answer(view.name, MACHINE).fictional for view in VIEWS)
+    assert not views.answer("standing", "openai-nvidia").fictional
+
+
+def test_every_unlock_can_be_computed_again(played):
+    """From its recorded inputs alone each unlock and re-lock gives its amount."""
+    desk, _ = played
+    seen = []
+    for item in desk.store.select_notifications(1, 10**9):
+        data = decode(item.state).data
+        if isinstance(data, TrancheUnlocked | TrancheRelocked):
+            assert recomputed(data) == data.cumulative
+            seen.append(type(data))
+    assert seen.count(TrancheUnlocked) >= 4
+    assert TrancheRelocked in seen
+
+
+@pytest.mark.parametrize("batch", [1, 7, 1000])
+def test_batches_do_not_matter(tmp_path, monkeypatch, batch):
+    """Catching up in batches of any size gives the rows of a fold in one go."""
+    monkeypatch.setattr(projector, "BATCH", batch)
+    desk = Desk(tmp_path / "accord.db")
+    create_views(desk.store)
+    load(desk, MACHINE)
+    views = Projections(desk.store)
+    told = []
+    assert views.catch_up(lambda done, _: told.append(done)) >= desk.store.head().size
+    assert told == sorted(told)
+    assert views.verify(lambda *_: None) > 0
+    assert {status.lag for status in views.status()} == {0}
+    before = [views.answer(view.name, MACHINE).digest for view in VIEWS]
+    views.rebuild(["fleet"])
+    views.rebuild(progress=lambda *_: None)
+    assert [views.answer(view.name, MACHINE).digest for view in VIEWS] == before
+    desk.ledger.close()
+
+
+def test_two_followers_fold_each_event_once(tmp_path, monkeypatch):
+    """Two catch-ups racing in threads leave the rows of one."""
+    monkeypatch.setattr(projector, "BATCH", 5)
+    desk = Desk(tmp_path / "accord.db")
+    create_views(desk.store)
+    load(desk, "openai-nvidia")
+    others = [Projections(open_store(desk.url, desk.clock)) for _ in range(3)]
+    threads = [threading.Thread(target=views.catch_up) for views in others]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    views = Projections(desk.store)
+    assert {status.lag for status in views.status()} == {0}
+    views.verify()
+    for other in others:
+        other.store.close()
+    desk.ledger.close()
+
+
+def test_stale_or_foreign_rows_answer_the_same_with_a_note(tmp_path, monkeypatch):
+    """A view not caught up, or of another version, is folded in memory, and says so."""
+    desk = Desk(tmp_path / "accord.db")
+    create_views(desk.store)
+    load(desk, MACHINE)
+    views = Projections(desk.store)
+    early = views.answer("standing", MACHINE)
+    assert early.note is not None
+    views.catch_up()
+    assert views.answer("standing", MACHINE).note is None
+    desk.do(
+        "agreement record-statement",
+        deal=MACHINE,
+        statement="late",
+        speaker="x",
+        text="y",
+        actor="x@halcyon-capital",
+    )
+    later = views.answer("statements", MACHINE)
+    assert later.note is not None
+    assert [row.statement for row in later.rows] == ["launch", "late"]
+    monkeypatch.setattr(BY_NAME["fleet"], "version", 99)
+    foreign = views.answer("standing", MACHINE)
+    assert foreign.note is not None
+    assert foreign.rows == early.rows
+    views.catch_up()
+    assert views.answer("standing", MACHINE).note is None
+    views.verify()
+    desk.ledger.close()
+
+
+def test_a_ledger_without_view_tables_still_answers(tmp_path):
+    """Views are a cache: without their tables every answer is folded in memory."""
+    desk = Desk(tmp_path / "accord.db")
+    load(desk, "openai-nvidia")
+    views = Projections(desk.store)
+    assert views.answer("standing", "openai-nvidia").note is not None
+    desk.ledger.close()
+
+
+@pytest.fixture
+def nobody() -> Iterator[Path]:
+    """A folder that everybody can read, and we too can only read once we are nobody."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    if os.getuid() == 0:
+        os.seteuid(0)
+    folder.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+def test_a_read_only_ledger_answers(nobody):
+    """A ledger that may only be read gives the same answer, with a note."""
+    desk = Desk(nobody / "accord.db")
+    create_views(desk.store)
+    load(desk, "openai-nvidia")
+    expected = Projections(desk.store).answer("standing", "openai-nvidia")
+    desk.ledger.close()
+    desk.path.chmod(0o444)
+    nobody.chmod(0o555)
+    if os.getuid() == 0:
+        os.seteuid(65534)
+    store = open_store(desk.url, desk.clock)
+    views = Projections(store)
+    assert views.catch_up() == 0
+    answer = views.answer("standing", "openai-nvidia")
+    assert answer.note is not None
+    assert answer.digest == expected.digest
+    store.close()
+
+
+def test_a_tampered_row_is_named(tmp_path: Path):
+    """`verify --views` finds a row that the events do not give, lost or made up."""
+    desk = Desk(tmp_path / "accord.db")
+    create_views(desk.store)
+    load(desk, "openai-nvidia")
+    views = Projections(desk.store)
+    views.catch_up()
+    views.verify()
+    raw = sqlite3.connect(desk.path)
+    for statement in (
+        "UPDATE view_deals SET body = replace(body, 'loi_signed', 'in_effect')",
+        "DELETE FROM view_timeline WHERE key = '000000000003'",
+        "INSERT INTO view_links VALUES ('openai-nvidia', 'deal/x', '{}')",
+    ):
+        raw.execute(statement)
+        raw.commit()
+        with pytest.raises(IntegrityFailure, match="views rebuild"):
+            views.verify()
+        views.rebuild()
+        views.verify()
+    raw.close()
+    desk.ledger.close()
+
+
+def test_answers_are_data(played):
+    """Every answer's rows go to plain data under the columns that the view declares."""
+    _, views = played
+    for view in VIEWS:
+        for row in views.answer(view.name, MACHINE).rows:
+            plain = to_builtins(row)
+            assert tuple(plain) == view.row.__struct_fields__
+            assert not any(isinstance(value, float) for value in plain.values())
+
+
+def test_shares_have_a_ladder_of_their_own(desk):
+    """A warrant's shares never mix with money."""
+    create_views(desk.store)
+    desk.do("agreement open", title="T", capital=["acme"], capacity=["orion"])
+    desk.do(
+        "funding define-facility",
+        facility="warrant",
+        provider="acme",
+        recipient="orion",
+        instrument="warrant",
+        commitment="160000000 shares",
+    )
+    answer = Projections(desk.store).answer("standing", desk.deal)
+    ladders = {row.ladder: row.unit for row in answer.rows}
+    assert ladders == {"funding": "USD", "capacity": "W", "shares": "shares"}
+
+
+def test_events_out_of_nowhere_do_not_break_a_fold(played):
+    """A fold is total: any subset of a deal's events, in order, folds and answers."""
+    desk, _ = played
+    stored = desk.store.select_notifications(1, 10**9)
+    history = [decode(item.state) for item in stored]
+    mine = [event for event in history if event.deal == MACHINE]
+    chance = random.Random(20250922)  # noqa: S311
+    for _ in range(30):
+        some = [event for event in mine if chance.random() < 0.5]
+        rows: dict[str, Rows[Any]] = {each.name: Rows() for each in VIEWS}
+        for event in some:
+            for each in VIEWS:
+                each.fold(rows[each.name], event)
+        for each in VIEWS:
+            each.draw(Book(MACHINE, rows, date(2026, 1, 1)))
