@@ -44,12 +44,10 @@ def ask(
 
 def sheet_of(answer: Answer) -> Sheet:
     """The answer, ready to be written."""
-    from ledger.transcoding import to_builtins
-
     whole = whole_of(answer)
     return Sheet(
-        rows=[to_builtins(row) for row in answer.rows],
-        columns=columns_of(answer.view),
+        rows=whole["rows"],
+        columns=columns_of(answer),
         whole=whole,
         title=_title(answer),
         fictional=answer.fictional,
@@ -57,11 +55,13 @@ def sheet_of(answer: Answer) -> Sheet:
     )
 
 
-def columns_of(view: str) -> tuple[str, ...]:
-    """The columns of a view, in order, whether or not it has rows."""
+def columns_of(answer: Answer) -> tuple[str, ...]:
+    """The columns of an answer, in order, whether or not it has rows."""
     from projections.registry import view_named
 
-    return view_named(view).row.__struct_encode_fields__
+    columns = view_named(answer.view).row.__struct_encode_fields__
+    over_deals = answer.params["deal"] is None and "deal" not in columns
+    return ("deal", *columns) if over_deals else columns
 
 
 def whole_of(answer: Answer) -> dict[str, Any]:
@@ -106,5 +106,7 @@ def footer_of(whole: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _title(answer: Answer) -> str:
-    deal = answer.params.get("deal")
+    deal = answer.params["deal"]
+    if answer.about is not None:
+        return f"{deal}: {answer.about.title}"
     return f"{answer.view}: {deal}" if deal else answer.view

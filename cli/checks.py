@@ -45,11 +45,29 @@ def _verify_views(store: Any) -> int:
     from projections.projector import Projections
     from projections.registry import VIEWS
 
-    views = Projections(store)
     with progress("Verifying views") as bar:
-        views.catch_up(bar)
-        views.verify(bar)
+        Projections(store).verify(bar)
     return len(VIEWS)
+
+
+def print_view_status(form: str) -> None:
+    """Print how far each stored view has followed the record."""
+    from ledger.transcoding import to_builtins
+    from projections.projector import Projections
+
+    with session().store() as store:
+        rows = to_builtins(Projections(store).status())
+    columns = ("view", "version", "position", "lag", "rows")
+    write(Sheet(rows, columns, {"views": rows}), form)
+
+
+def rebuild_views(name: str | None) -> None:
+    """Build one view anew, or all, and say which."""
+    from projections.projector import Projections
+
+    with session().store() as store, progress("Rebuilding") as bar:
+        folded = Projections(store).rebuild([name] if name else None, bar)
+    click.echo(f"Rebuilt {name or 'all views'} from {plural(folded, 'event')}.")
 
 
 def announce(what: str, head: Head) -> None:

@@ -25,6 +25,7 @@ NOTHING: Final = "–"
 MARKS: Final = {"reported": "? reported", "disputed": "! disputed"}
 STYLES: Final = {"reported": "yellow", "disputed": "bold red"}
 _AMOUNT: Final = re.compile(r"(-?\d+(?:\.\d+)?) ([A-Z]{3}|shares|W)")
+_UNIT: Final = re.compile(r"(\w+_)?unit")
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
 _MOMENT: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)"
@@ -113,12 +114,12 @@ def table_of(rows: Sequence[Row], columns: Sequence[str], width: int) -> Any:
 def _cells(
     rows: Sequence[Row], columns: Sequence[str]
 ) -> tuple[list[str], list[list[Text]]]:
-    """The columns worth a place, and every cell readable."""
+    """The columns worth a place, and every cell readable, with its unit."""
     taken = [
         name
         for name in columns
-        if any(row.get(name) not in (None, "", [], False) for row in rows)
-        and not (name == "unit" and "quantity" in columns)
+        if not _UNIT.fullmatch(name)
+        and any(row.get(name) not in (None, "", [], False) for row in rows)
     ]
     return taken, [[cell(row, name) for name in taken] for row in rows]
 
@@ -174,18 +175,25 @@ def heading(column: str) -> str:
 
 
 def cell(row: Row, name: str) -> Text:
-    """One value, readable."""
+    """One value, readable; a quantity with the unit that its row gives it."""
     from rich.text import Text
 
     value = row.get(name)
-    if name == "quantity" and isinstance(value, str) and row.get("unit"):
-        value = f"{value} {row['unit']}"
-    elif name.endswith("_w") and _NUMBER.fullmatch(str(value)):
-        value = f"{value} W"
+    if isinstance(value, str) and name != "spi" and _NUMBER.fullmatch(value):
+        unit = _unit(row, name)
+        value = f"{value} {unit}" if unit else value
     text = shown(value)
     if name == "status" and text in MARKS:
         return Text(MARKS[text], style=STYLES[text])
     return Text(text)
+
+
+def _unit(row: Row, name: str) -> str | None:
+    """The unit of a quantity: `funding_unit` is that of `funding_announced`."""
+    if name.endswith("_w"):
+        return "W"
+    found = row.get(f"{name.partition('_')[0]}_unit", row.get("unit"))
+    return str(found) if found else None
 
 
 def shown(value: Any) -> str:

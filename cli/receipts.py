@@ -54,7 +54,7 @@ def print_proposed(ledger: Ledger, events: Sequence[Event[Any]], form: str) -> N
         write(Sheet(rows, COLUMNS, whole), form)
     else:
         write(Sheet(rows, _SHOWN[1:], None, title="Would record"), form)
-        print_changes(changes)
+        print_changes(screen(), changes)
     click.echo("Dry run: nothing was written.", err=True)
 
 

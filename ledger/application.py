@@ -156,8 +156,6 @@ class Ledger(Application[str]):
         return receipts
 
     def _events(self, first: int, last: int) -> tuple[Event[Any], ...]:
-        if last < first:
-            return ()
         found = self.store.select_notifications(first, last - first + 1)
         return tuple(decode(item.state, position=item.id) for item in found)
 

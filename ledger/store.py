@@ -128,8 +128,10 @@ class Store(ApplicationRecorder, TrackingRecorder):
         `commands` are the submissions whose events these are, in order; `batch` is the
         batch's id. IntegrityError where any stream has moved on, or a command is known.
         """
-        if unknown:
-            raise TypeError(f"insert_events() knows no {', '.join(unknown)}")
+        # The library hands over `tracking=None`; what says something must be heard.
+        given = [name for name, value in unknown.items() if value is not None]
+        if given:
+            raise TypeError(f"insert_events() knows no {', '.join(given)}")
         if not stored_events and not commands:
             return []
         with self.writing() as connection:

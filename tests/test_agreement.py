@@ -362,6 +362,8 @@ def test_what_an_amendment_cannot_say(desk):
         "agreement sign-definitive", signatories=PARTIES, terms=TERMS, evidence=SIGNED
     )
     desk.refuses("AGR-14", propose, amendment="A1", changes=[])
+    facility(desk)
+    desk.do("agreement define-condition", condition="c", text="c")
     for path, new in (
         ("colour", "red"),
         ("capacity_floor", "ten"),
@@ -372,8 +374,8 @@ def test_what_an_amendment_cannot_say(desk):
         with pytest.raises(InvalidValue):
             desk.do(propose, amendment="A1", changes=[{"path": path, "new": new}])
     for path, new in (
-        ("condition.c.long_stop_on", None),
-        ("facility.main.commitment", "5m USD"),
+        ("condition.z.long_stop_on", None),
+        ("facility.other.commitment", "5m USD"),
     ):
         with pytest.raises(NotFound):
             desk.do(propose, amendment="A1", changes=[{"path": path, "new": new}])

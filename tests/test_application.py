@@ -15,6 +15,7 @@ from ledger.application import TRIES, Ledger
 from ledger.decision import Decision
 from ledger.errors import BatchRefused, InvalidValue, NotFound, Refused
 from ledger.integrity import verify
+from ledger.roadmap import Milestone
 from ledger.store import open_store
 
 OPEN: dict[str, Any] = {"title": "T", "capital": ["acme"], "capacity": ["orion"]}
@@ -290,6 +291,13 @@ def test_somebody_acts(desk: Desk) -> None:
     assert (event.provenance.actor, event.provenance.party) == ("cy young", "orion")
 
 
+@pytest.mark.parametrize("actor", ["ann", "@acme", "ann@", "ann@Acme", " @acme"])
+def test_an_actor_is_a_name_and_a_party(desk: Desk, actor: str) -> None:
+    """NAME@PARTY, both given, the party a slug."""
+    with pytest.raises(InvalidValue, match=r"is not an actor|is not a slug"):
+        desk.do("agreement open", **OPEN, actor=actor)
+
+
 def test_an_entry_is_of_today_unless_said_otherwise(desk: Desk) -> None:
     """The effective day is the ledger's own, in UTC; the batch's id links its commands."""
     desk.clock.now = datetime(2026, 1, 15, 23, 30, tzinfo=UTC)
@@ -318,6 +326,32 @@ def test_text_that_cannot_be_written_is_refused(desk: Desk, key: str) -> None:
     with pytest.raises(InvalidValue, match="cannot be written as UTF-8"):
         desk.do("agreement open", **keys)
     assert desk.store.head().size == 0
+
+
+def test_a_decision_sees_all_of_a_kind(desk: Desk) -> None:
+    """All of a deal, in order, with what the decision itself recorded; no other deal's."""
+    small_ledger(desk)
+    keys: dict[str, Any] = {
+        "title": "M",
+        "track": "hardware",
+        "owner": "acme",
+        "target_on": "2027-01-01",
+    }
+    for deal, name in (("one", "b"), ("two", "c")):
+        desk.do("milestone propose", deal=deal, milestone=name, **keys)
+    (before,) = desk.do("milestone propose", deal="one", milestone="d", **keys)
+    decision = Decision(desk.ledger, desk.clock)
+    decision.begin(before.provenance)
+    assert (decision.deal, decision.party) == ("one", "acme")
+    assert decision.on == before.on
+    new = decision.record(Milestone, "one", "a", data=before.data, causation=before.ref)
+    assert new.provenance.causation == before.ref
+    found = decision.all(Milestone, "one")
+    assert [milestone.name for milestone in found] == ["a", "b", "d"]
+    assert set(decision.expects) == {
+        "agreement/one",
+        *(f"milestone/one/{name}" for name in "abd"),
+    }
 
 
 def test_what_is_asked_for_by_name_only(desk: Desk) -> None:
