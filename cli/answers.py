@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,8 +15,6 @@ from cli.session import session
 
 if TYPE_CHECKING:
     from projections.projector import Answer, Projections
-
-_QUANTITIES: Final = ("quantity", "unit")
 
 
 @contextmanager
@@ -51,6 +49,7 @@ def sheet_of(answer: Answer) -> Sheet:
         whole=whole,
         title=_title(answer),
         fictional=answer.fictional,
+        over_deals=answer.params["deal"] is None,
         footer=footer_of(whole),
     )
 
@@ -88,21 +87,18 @@ def footer_of(whole: dict[str, Any]) -> list[tuple[str, str]]:
     """The control footer: enough to ask the same again and to compare."""
     params = whole["params"]
     asked = [f"{whole['view']} v{whole['version']}"]
-    if params.get("deal"):
+    if params["deal"]:
         asked.append(f"deal {params['deal']}")
-    known_at = params.get("known_at")
-    dates = (
-        f"as of {params.get('as_of') or 'any day'}, "
-        f"known at {shown(known_at) if known_at else 'any time'}"
-    )
-    lines = [
+    known_at = shown(params["known_at"]) if params["known_at"] else "now"
+    dates = f"as of {params['as_of'] or 'no limit'}; known at {known_at}"
+    return [
         ("view", ", ".join(asked)),
         ("asked", dates),
-        ("record", f"position {whole['position']}, {len(whole['rows'])} rows"),
+        ("record", f"position {whole['position']}"),
+        ("totals", shown(whole["totals"])),
+        ("digest", whole["digest"]),
+        ("tree head", whole["tree_head"]),
     ]
-    if whole["totals"]:
-        lines.append(("totals", shown(whole["totals"])))
-    return [*lines, ("digest", whole["digest"]), ("tree head", whole["tree_head"])]
 
 
 def _title(answer: Answer) -> str:

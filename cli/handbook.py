@@ -56,6 +56,18 @@ ELSEWHERE: Final[dict[str, tuple[str, str]]] = {
         "A step pays for whole blocks alone, clamped to the tranche's size.",
         "the formula, `ledger/triggers.py`",
     ),
+    "MIL-04": (
+        "Changed evidence voids the sign-offs that were given to the old.",
+        "the aggregate, `ledger/roadmap.py`",
+    ),
+    "MIL-05": (
+        "A disputed milestone unlocks nothing.",
+        "the evaluation of triggers, `ledger/evaluation.py`",
+    ),
+    "REC-01": (
+        "Entries are never changed and never deleted.",
+        "triggers in the database; no command does it",
+    ),
     "REC-03": (
         "The store alone stamps position and recorded time, in commit order.",
         "the store, under its lock",
@@ -169,16 +181,24 @@ def rules_page() -> str:
 
 def views_page() -> str:
     """The reference of views: the question each answers, and its columns."""
+    shapes = _Shapes()
     lines = [
         "# Views",
         "",
         GENERATED,
         f"{len(VIEWS)} views. Each is `accord view NAME [DEAL]`, takes `--as-of DATE` and",
         "`--known-at DATETIME`, and can be rebuilt from the record at any time.",
+        "Quantities are text with a separate unit; a column that is empty is `null` in JSON.",
     ]
     for view in VIEWS:
-        lines += ["", f"## `{view.name}`", "", view.question]
-    return _page(lines)
+        lines += ["", f"## `{view.name}`", "", view.question, ""]
+        lines += _docstring(view.row)
+        lines += ["| column | type |", "|---|---|"]
+        lines += [f"| `{name}` | {kind} |" for name, kind in _columns(view.row, shapes)]
+        if view.reads:
+            names = ", ".join(f"`{other.name}`" for other in view.reads)
+            lines += ["", f"It draws on {names}."]
+    return _page([*lines, *shapes.tables()])
 
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
@@ -204,7 +224,7 @@ class _Shapes:
             return self._union([arm for arm in arms if arm is not types.NoneType])
         if get_origin(kind) is Literal:
             return ", ".join(f"`{arm}`" for arm in arms)
-        if get_origin(kind) is tuple:
+        if get_origin(kind) in {tuple, list}:
             return f"list of {self.text(arms[0])}"
         assert issubclass(kind, msgspec.Struct), kind
         found = self._found.setdefault(kind.__name__, kind)
@@ -216,6 +236,11 @@ class _Shapes:
 
     def section(self) -> Iterator[str]:
         """The tables of the structs met so far, and of those met while writing them."""
+        yield from ("", "## Values and shapes", "", VALUES.rstrip())
+        yield from self.tables()
+
+    def tables(self) -> Iterator[str]:
+        """The same, without the table of values."""
         done: set[str] = set()
         lines: dict[str, list[str]] = {}
         while len(done) < len(self._found):
@@ -223,7 +248,6 @@ class _Shapes:
                 done.add(name)
                 kind = self._found[name]
                 lines[name] = [*_docstring(kind), *_fields(kind, self)]
-        yield from ("", "## Values and shapes", "", VALUES.rstrip())
         for name in sorted(lines):
             yield from ("", f"### {name}", "", *lines[name])
 
@@ -253,6 +277,12 @@ def _fields(kind: type[Any], shapes: _Shapes) -> list[str]:
     if not rows:
         return ["No fields of its own."]
     return ["| field | type | where left out |", "|---|---|---|", *rows]
+
+
+def _columns(row: type[Any], shapes: _Shapes) -> Iterator[tuple[str, str]]:
+    hints = get_type_hints(row)
+    for field in msgspec.structs.fields(row):
+        yield field.encode_name, shapes.text(hints[field.name])
 
 
 def _default(value: Any) -> str:

@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 
 FICTION: Final = "FICTION: this deal is invented; no party, system or payment is real."
+PART_FICTION: Final = (
+    "FICTION: part of this is invented; 'accord list' says which deals."
+)
 NOTHING: Final = "–"
 MARKS: Final = {"reported": "? reported", "disputed": "! disputed"}
 STYLES: Final = {"reported": "yellow", "disputed": "bold red"}
+_NAMES: Final = ("state", "relation", "kind", "scope", "basis")
 _AMOUNT: Final = re.compile(r"(-?\d+(?:\.\d+)?) ([A-Z]{3}|shares|W)")
 _UNIT: Final = re.compile(r"(\w+_)?unit")
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
@@ -32,8 +36,10 @@ _MOMENT: Final = re.compile(
 )
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _WATTS: Final = (("GW", 10**9), ("MW", 10**6), ("kW", 10**3), ("W", 1))
-_NARROWEST: Final = 12
+_MULTIPLES: Final = (("bn", 10**9), ("m", 10**6))
+_NARROWEST: Final = 20
 """Columns to which a cell of words may shrink before rows become blocks."""
+_GAP: Final = 2
 
 
 @dataclass
@@ -49,6 +55,7 @@ class Sheet:
     whole: Any
     title: str = ""
     fictional: bool = False
+    over_deals: bool = False
     footer: Sequence[tuple[str, str]] = ()
     lines: Sequence[bytes] = field(default=())
     """The rows' JSONL, where their digest is that of exactly these bytes."""
@@ -69,6 +76,8 @@ def write(sheet: Sheet, form: str) -> None:
             console = screen()
             write_heading(console, sheet)
             console.print(table_of(sheet.rows, sheet.columns, console.width))
+            if sheet.footer:
+                console.print()
             write_footer(sheet)
 
 
@@ -82,16 +91,20 @@ def screen(*, stderr: bool = False) -> Console:
 def write_heading(console: Console, sheet: Sheet) -> None:
     """Say what is answered, and first of all whether it is fiction."""
     if sheet.fictional:
-        console.print(FICTION, style="bold reverse")
+        console.print(_fiction(sheet), style="bold reverse")
     if sheet.title:
         console.print(clean(sheet.title), style="bold")
+
+
+def _fiction(sheet: Sheet) -> str:
+    return PART_FICTION if sheet.over_deals else FICTION
 
 
 def write_footer(sheet: Sheet, *, to_stderr: bool = False) -> None:
     """Say where the answer comes from: the control footer."""
     console = screen(stderr=to_stderr)
     if to_stderr and sheet.fictional:
-        console.print(FICTION)
+        console.print(_fiction(sheet))
     width = max((len(name) for name, _ in sheet.footer), default=0)
     for name, value in sheet.footer:
         line = f"{name:<{width}}  {clean(value)}"
@@ -125,14 +138,13 @@ def _cells(
 
 
 def _narrowest(columns: Sequence[str], cells: Sequence[Sequence[Text]]) -> int:
-    total = 1
+    total = -_GAP
     for index, name in enumerate(columns):
         longest = max(line[index].cell_len for line in cells)
-        words = any(" " in line[index].plain for line in cells)
-        figure = all(_figure(line[index].plain) for line in cells)
-        least = min(longest, _NARROWEST * 2) if words and not figure else longest
+        wraps = index and _words(index, cells)
+        least = min(longest, _NARROWEST) if wraps else longest
         header = max(len(word) for word in heading(name).split())
-        total += max(least, header) + 2
+        total += max(least, header) + _GAP
     return total
 
 
@@ -140,18 +152,26 @@ def _table(columns: Sequence[str], cells: Sequence[Sequence[Text]]) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0)
+    )
     for index, name in enumerate(columns):
         figures = all(_figure(line[index].plain) for line in cells)
         table.add_column(
             heading(name),
             justify="right" if figures else "left",
-            no_wrap=figures or not any(" " in line[index].plain for line in cells),
+            no_wrap=figures or not index or not _words(index, cells),
             overflow="fold",
         )
     for line in cells:
         table.add_row(*line)
     return table
+
+
+def _words(index: int, cells: Sequence[Sequence[Text]]) -> bool:
+    """Whether a column holds words that may wrap, not figures or names."""
+    texts = [line[index].plain for line in cells]
+    return any(" " in text for text in texts) and not all(map(_figure, texts))
 
 
 def block_of(columns: Sequence[str], line: Sequence[Text]) -> Any:
@@ -183,6 +203,8 @@ def cell(row: Row, name: str) -> Text:
         unit = _unit(row, name)
         value = f"{value} {unit}" if unit else value
     text = shown(value)
+    if name in _NAMES:
+        text = heading(text)
     if name == "status" and text in MARKS:
         return Text(MARKS[text], style=STYLES[text])
     return Text(text)
@@ -233,6 +255,23 @@ def watts(number: str) -> str:
             places = max(3, -int(exact.normalize().as_tuple().exponent))
             return f"{exact:,.{places}f} {unit}"
     return f"{value:,f} W"
+
+
+def short(number: str, unit: str) -> str:
+    """An amount or power in its shortest exact form, as commands read it, too."""
+    value = Decimal(number)
+    if unit == "W":
+        scaled = next(((n, s) for n, s in _WATTS if abs(value) >= s), ("W", 1))
+        return f"{_plain(value / scaled[1])} {scaled[0]}"
+    for name, size in _MULTIPLES:
+        part = value / size
+        if value and part == part.to_integral_value():
+            return f"{part:,.0f}{name} {unit}"
+    return f"{_plain(value) if value == int(value) else f'{value:,f}'} {unit}"
+
+
+def _plain(value: Decimal) -> str:
+    return f"{value.normalize():,f}"
 
 
 def clean(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +24,11 @@ def list_(as_of: date | None, known_at: datetime | None, form: str) -> None:
       accord list
       accord list --as-of 2025-12-31 --format csv
     """
-    _write("deals", None, as_of, known_at, form)
+    from cli.answers import ask, sheet_of
+    from cli.pages import write_deals
+
+    sheet = sheet_of(ask("deals", None, as_of, known_at))
+    _finish(sheet, form, write_deals)
 
 
 @click.command()
@@ -42,13 +47,10 @@ def show(deal: str, as_of: date | None, known_at: datetime | None, form: str) ->
       accord show openai-nvidia --known-at 2026-03-31 --format json
     """
     from cli.answers import ask, sheet_of
-    from cli.standing import write_standing
+    from cli.pages import write_standing
 
-    answer = ask("standing", deal, as_of, known_at)
-    if form == "table":
-        write_standing(sheet_of(answer))
-    else:
-        _finish(sheet_of(answer), form)
+    sheet = sheet_of(ask("standing", deal, as_of, known_at))
+    _finish(sheet, form, write_standing)
 
 
 @click.command()
@@ -70,10 +72,12 @@ def view(
       accord view fleet milestone-machine
       accord view drawdowns milestone-machine --format csv
     """
+    from cli.answers import ask, sheet_of
+
     if name is None:
         _write_views(form)
     else:
-        _write(name, deal, as_of, known_at, form)
+        _finish(sheet_of(ask(name, deal, as_of, known_at)), form)
 
 
 @click.command()
@@ -92,25 +96,23 @@ def history(
       accord history openai-nvidia
       accord history --known-at 2026-03-31 --format jsonl
     """
-    _write("timeline", deal, as_of, known_at, form)
-
-
-def _write(
-    name: str,
-    deal: str | None,
-    as_of: date | None,
-    known_at: datetime | None,
-    form: str,
-) -> None:
     from cli.answers import ask, sheet_of
+    from cli.pages import write_history
 
-    _finish(sheet_of(ask(name, deal, as_of, known_at)), form)
+    sheet = sheet_of(ask("timeline", deal, as_of, known_at))
+    _finish(sheet, form, write_history)
 
 
-def _finish(sheet: Sheet, form: str) -> None:
+def _finish(
+    sheet: Sheet, form: str, page: Callable[[Sheet], None] | None = None
+) -> None:
+    """Write an answer; as a page of its own where the table form has one."""
     from cli.output import write
 
-    write(sheet, form)
+    if page is not None and form == "table":
+        page(sheet)
+    else:
+        write(sheet, form)
 
 
 def _write_views(form: str) -> None:

@@ -16,6 +16,7 @@ from eventsourcing.application import AggregateNotFoundError, Application
 from eventsourcing.persistence import (
     IntegrityError,
     Mapper,
+    Recording,
 )
 
 from ledger.commands.registry import Request, find
@@ -90,6 +91,12 @@ class Ledger(Application[str]):
         """The streams of a kind that have events of a deal."""
         return self.store.streams(kind, deal)
 
+    def save(self, *events: Any, **kwargs: Any) -> list[Recording[str]]:
+        """Record events; the library's own way asks each of them for its protocol."""
+        recordings = self.events.put(events, **kwargs)
+        self._notify(recordings)
+        return recordings
+
     def execute(self, request: Request, *, actor: str | None = None) -> Receipt:
         """Carry out one command; `actor` stands in where the request names none."""
         return self._write([(1, request)], actor, batch=False)[0]
@@ -125,6 +132,7 @@ class Ledger(Application[str]):
                 recordings = self.save(
                     *decision.events,
                     expects=decision.expects,
+                    counts=decision.counts,
                     commands=submissions,
                     batch=batch_id if batch else None,
                 )

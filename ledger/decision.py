@@ -1,7 +1,7 @@
 """A decision: what a command read, and the events that it wants recorded.
 
-Every stream it reads is noted with its version, absence included; the store checks
-them all under its lock (`expects`), so that approve and suspend, or unlock and revoke,
+Every stream it reads is noted with its version, absence included, and where it reads
+all of a kind, how many there are; the store checks them all under its lock, so that approve and suspend, or unlock and revoke,
 cannot pass side by side. What the decision itself recorded, it sees at once.
 """
 
@@ -38,6 +38,7 @@ class Decision:
         self._aggregates: dict[str, Aggregate] = {}
         self._clock = clock
         self.expects: dict[str, int] = {}
+        self.counts: dict[tuple[str, str], int] = {}
         self.events: list[Event[Any]] = []
         self.provenance: Provenance | None = None
 
@@ -85,6 +86,7 @@ class Decision:
     def all(self, kind: type[A], deal: str) -> list[A]:
         """Every aggregate of that kind under a deal, in order of its id."""
         streams = set(self._source.streams(kind.kind, deal))
+        self.counts.setdefault((kind.kind, deal), len(streams))
         streams.update(
             stream
             for stream, aggregate in self._aggregates.items()

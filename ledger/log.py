@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from eventsourcing.persistence import IntegrityError
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.exc import IntegrityError as SqlIntegrityError
 
 from ledger.errors import IntegrityFailure
@@ -102,24 +103,13 @@ def append(
     for position, row in enumerate(rows, start=before.size + 1):
         leaf = leaf_hash(row.data)
         tree.append(leaf, made)
-        values.append({"position": position, **row._asdict(), "leaf": leaf})
-    kept = [
-        {"level": level, "index": index, "hash": node}
-        for level, index, node in made
-        if level % TILE_LEVELS == 0
-    ]
+        values.append((position, *row, leaf))
+    kept = [node for node in made if node[0] % TILE_LEVELS == 0]
     known, first = [], before.size + 1
     for command_id, digest, many in submissions:
-        if not many:
-            continue  # Nothing stands on the record that could answer a repeat.
-        known.append(
-            {
-                "command_id": command_id,
-                "digest": digest,
-                "first": first,
-                "last": first + many - 1,
-            }
-        )
+        # What recorded nothing is not remembered: nothing could answer its repeat.
+        if many:
+            known.append((first, first + many - 1, command_id, digest))
         first += many
     after = Head(
         tree.size,
@@ -128,12 +118,9 @@ def append(
         rows[-1].recorded_at if rows else before.recorded_at,
     )
     try:
-        if values:
-            connection.execute(sa.insert(events), values)
-        if kept:
-            connection.execute(sa.insert(nodes), kept)
-        if known:
-            connection.execute(sa.insert(commands), known)
+        _insert(connection, events, values)
+        _insert(connection, nodes, kept)
+        _insert(connection, commands, known)
     except SqlIntegrityError as error:
         raise IntegrityError(str(error.orig)) from error
     connection.execute(
@@ -145,6 +132,24 @@ def append(
         )
     )
     return after
+
+
+def _insert(
+    connection: Connection, table: sa.Table, values: list[tuple[Any, ...]]
+) -> None:
+    """Insert rows whose values stand in the order of the table's columns.
+
+    As plain tuples, for the driver itself: SQLAlchemy's own way looks at each value.
+    """
+    if values:
+        connection.exec_driver_sql(_statement(table, connection.dialect), values)
+
+
+@lru_cache(maxsize=32)
+def _statement(table: sa.Table, dialect: Dialect) -> str:
+    statement = sa.insert(table).compile(dialect=dialect)
+    assert statement.positional
+    return str(statement)
 
 
 def move_tracking(connection: Connection, name: str, position: int) -> None:
@@ -184,3 +189,23 @@ def check_versions(connection: Connection, expects: Mapping[str, int]) -> None:
         now = found.get(stream, 0)
         if now != seen:
             raise IntegrityError(f"{stream} was at version {seen} and is now at {now}")
+
+
+def begun(kind: str, deal: str) -> tuple[sa.ColumnElement[bool], ...]:
+    """What is true of the first event of each stream of a kind that a deal began."""
+    return (
+        events.c.deal == deal,
+        events.c.version == 1,
+        # Every name that begins with the kind and a slash: "0" follows "/".
+        events.c.stream >= f"{kind}/",
+        events.c.stream < f"{kind}0",
+    )
+
+
+def check_counts(connection: Connection, counts: Mapping[tuple[str, str], int]) -> None:
+    """IntegrityError where a deal has begun more streams of a kind than were read."""
+    for (kind, deal), seen in counts.items():
+        query = sa.select(sa.func.count()).select_from(events)
+        now = connection.scalar(query.where(*begun(kind, deal)))
+        if now != seen:
+            raise IntegrityError(f"{deal} had {seen} of {kind} and has {now} now")

@@ -38,6 +38,8 @@ from ledger.log import (
     Row,
     Submission,
     append,
+    begun,
+    check_counts,
     check_versions,
     locked_head,
     move_tracking,
@@ -118,13 +120,15 @@ class Store(ApplicationRecorder, TrackingRecorder):
         stored_events: Sequence[StoredEvent],
         *,
         expects: Mapping[str, int] | None = None,
+        counts: Mapping[tuple[str, str], int] | None = None,
         commands: Sequence[Submission] = (),
         batch: str | None = None,
         **unknown: Any,
     ) -> Sequence[int]:
         """Append events in one transaction; their positions.
 
-        `expects` maps each stream that the decision read to the version it saw;
+        `expects` maps each stream that the decision read to the version it saw,
+        `counts` each kind and deal that it read all of to how many it found;
         `commands` are the submissions whose events these are, in order; `batch` is the
         batch's id. IntegrityError where any stream has moved on, or a command is known.
         """
@@ -137,6 +141,7 @@ class Store(ApplicationRecorder, TrackingRecorder):
         with self.writing() as connection:
             before = locked_head(connection)
             check_versions(connection, expects or {})
+            check_counts(connection, counts or {})
             now = max(stamp_time(self.clock()), before.recorded_at)
             rows = [
                 self._row(event, before.size + count, now, batch)
@@ -266,13 +271,7 @@ class Store(ApplicationRecorder, TrackingRecorder):
 
     def streams(self, kind: str, deal: str) -> Sequence[str]:
         """The streams of a kind that a deal began, in order."""
-        query = sa.select(events.c.stream).where(
-            events.c.deal == deal,
-            events.c.version == 1,
-            # Every name that begins with the kind and a slash: "0" follows "/".
-            events.c.stream >= f"{kind}/",
-            events.c.stream < f"{kind}0",
-        )
+        query = sa.select(events.c.stream).where(*begun(kind, deal))
         with self.reading() as connection:
             return sorted(connection.scalars(query))
 

@@ -23,6 +23,7 @@ from ledger.merkle import Frontier
 from ledger.store import Store
 from ledger.tables import events
 from ledger.transcoding import decode, decode_value, stamp_time, to_builtins, to_json
+from projections.deals import agreement_of
 from projections.registry import BY_NAME, VIEWS, view_named
 from projections.tables import metadata, table_of, tracking
 from projections.view import Book, Rows, View
@@ -247,12 +248,13 @@ class _Reading:
             self._check_known(deal)
         rows: list[Any] = []
         totals: dict[str, Any] = {}
-        about, fictional = None, False
+        about, made_up = None, []
         for one in deals:
-            drawn, made_up = self._draw(view, one)
-            fictional = fictional or made_up
+            drawn, fictional = self._draw(view, one)
+            made_up.append(fictional)
             if deal is None and view.name != "deals":
-                rows += [{"deal": one, **to_builtins(row)} for row in drawn.rows]
+                label = {"deal": one, "fictional": fictional}
+                rows += [{**label, **to_builtins(row)} for row in drawn.rows]
             else:
                 rows += drawn.rows
                 totals, about = drawn.totals, drawn.about
@@ -272,7 +274,7 @@ class _Reading:
             about=about,
             digest=digest.hexdigest(),
             tree_head=root.hex(),
-            fictional=fictional,
+            fictional=bool(made_up) and all(made_up),
             note=self._note(),
         )
 
@@ -282,14 +284,12 @@ class _Reading:
         return "the stored views are not up to date; the answer was folded in memory."
 
     def _draw(self, view: View, deal: str) -> tuple[Any, bool]:
-        deals = BY_NAME["deals"]
-        needed = {v.name: v for v in (view, *view.reads, deals)}
-        for one in list(needed.values()):
-            needed.update((v.name, v) for v in one.reads)
+        needed: dict[str, View] = {}
+        _gather(view, needed)
+        _gather(BY_NAME["deals"], needed)
         rows = {name: self._rows(one, deal) for name, one in needed.items()}
         book = Book(deal, rows, self._as_of or self._today)
-        made_up = any(getattr(row, "fictional", False) for row in rows["deals"])
-        return view.draw(book), made_up
+        return view.draw(book), agreement_of(book).fictional
 
     def _rows(self, view: View, deal: str) -> Rows[Any]:
         version, position = self._tracked.get(view.name, (0, 0))
@@ -379,6 +379,14 @@ class _Reading:
         return size or 0, tree.root
 
 
+def _gather(view: View, into: dict[str, View]) -> None:
+    """A view and all those that its answer reads, however indirectly."""
+    if view.name not in into:
+        into[view.name] = view
+        for other in view.reads:
+            _gather(other, into)
+
+
 def _at(tracked: dict[str, tuple[int, int]], view: View) -> int:
     version, position = tracked.get(view.name, (view.version, 0))
     return position if version == view.version else 0
@@ -451,8 +459,7 @@ def _compare(connection: Connection, view: View, position: int) -> int:
     }
     table = table_of(view.name)
     stored = {
-        (row.deal, row.key): row.body
-        for row in connection.execute(sa.select(table))
+        (row.deal, row.key): row.body for row in connection.execute(sa.select(table))
     }
     for key in sorted(expected.keys() | stored.keys()):
         if expected.get(key) != stored.get(key):

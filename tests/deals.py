@@ -204,6 +204,7 @@ def draw(
     """A drawdown's life as batch lines, as far as a step: 10 million of T1."""
     part = {"tranche": changed.pop("tranche", "T1"), "amount": amount}
     ask = {"facility": "main", "allocations": [part], "value_on": "2025-06-10"}
+    ask |= {key: changed.pop(key) for key in list(changed) if key in ask}
     paid = {"amount": amount, "value_on": "2025-06-04", "bank_ref": f"FB-{name}"}
     steps: list[dict[str, Any]] = [
         {"command": "funding request-drawdown", **ask, "actor": BO},

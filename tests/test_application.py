@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from conftest import Desk
+from eventsourcing.persistence import IntegrityError, StoredEvent
 from vandal import SIGNED, TERMS, small_ledger
 
 from ledger.agreement import Agreement, Suspended
@@ -185,6 +186,29 @@ def test_what_a_command_read_must_still_be_so(desk: Desk) -> None:
     assert decision.expects == {"agreement/later": 0}
     with pytest.raises(NotFound, match="Deal 'later' is not on the record"):
         decision.need(Agreement, "later")
+
+
+def test_one_more_of_a_kind_is_a_conflict_too(desk: Desk) -> None:
+    """Whoever read all of a kind is told when there is one more by now."""
+    small_ledger(desk, ("one",))
+    keys: dict[str, Any] = {
+        "deal": "one",
+        "title": "M",
+        "track": "hardware",
+        "owner": "acme",
+        "target_on": "2027-01-01",
+    }
+    (first,) = desk.do("milestone propose", milestone="a", **keys)
+    decision = Decision(desk.ledger, desk.clock)
+    decision.begin(first.provenance)
+    assert len(decision.all(Milestone, "one")) == 1
+    assert decision.counts == {("milestone", "one"): 1}
+    desk.do("milestone propose", milestone="b", **keys)
+    assert len(decision.all(Milestone, "one")) == 2
+    with pytest.raises(IntegrityError, match="one had 1 of milestone and has 2 now"):
+        desk.store.insert_events(
+            [StoredEvent("a/b", 1, "t", b"")], counts=decision.counts
+        )
 
 
 def test_a_batch_is_all_or_nothing(desk: Desk) -> None:

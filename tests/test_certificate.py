@@ -209,9 +209,7 @@ def test_a_rack_is_certified_over_all_deals_once(desk, accepted):
     }
     place = {"command": "order place", "order": "O", "buyer": "orion", "lines": [line]}
     allocate = {"command": "order allocate", "order": "O", "line": 1, "systems": [one]}
-    later = [
-        {**given, "on": given["on"].replace("04", "06", 1)} for given in life(one)
-    ]
+    later = [{**given, "on": given["on"].replace("04", "06", 1)} for given in life(one)]
     batch(
         desk,
         sku,
@@ -464,7 +462,9 @@ def test_what_other_certificates_carry_stays_unlocked(desk):
     systems = funded(desk)
     tranche(desk, "T1", 1, size="20m USD")
     two = {"when": "capacity_certified", "at_least": "200 kW"}
-    tranche(desk, "T2", 2, size="60m USD", trigger=two, formula=step("100 kW", "20m USD"))
+    tranche(
+        desk, "T2", 2, size="60m USD", trigger=two, formula=step("100 kW", "20m USD")
+    )
     certify(desk, "C-1", systems[:1])
     certify(desk, "C-2", systems[1:3])
     for name in ("T1", "T2"):

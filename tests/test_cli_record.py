@@ -223,23 +223,30 @@ def test_progress_shows_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_no_escape_sequences_off_a_terminal():
-    """Off a terminal there is no colour; on one, NO_COLOR is honoured."""
+    """Off a terminal there is no colour, and no other sequence either."""
     done("init")
     done(*OPEN)
-    for words in (("list",), ("show", "acme-orion"), ("view",)):
+    for words in (("list",), ("show", "acme-orion"), ("view",), ("history",)):
         assert "\x1b" not in done(*words).stdout
+
+
+@pytest.mark.parametrize(
+    ("extra", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)]
+)
+def test_colour_on_a_terminal(extra: dict[str, str], coloured: bool):
+    """On a terminal a reported fact is marked in words and colour; NO_COLOR is honoured."""
+    done("init")
+    done(*OPEN, "--status", "reported")
     controller, terminal = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100"}
-    for extra, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
-        running = process("list", stdout=terminal, env={**environment, **extra})
-        assert running.wait(timeout=30) == 0
-        running.communicate()
-        text = os.read(controller, 65536)
-        assert b"acme-orion" in text
-        assert (b"\x1b[3" in text) is coloured or not coloured
-        assert b"\x1b[3" not in text or coloured
+    environment = {**os.environ, "TERM": "xterm-256color", **extra}
+    running = process("history", stdout=terminal, env=environment)
+    assert running.wait(timeout=30) == 0
+    running.communicate()
+    text = os.read(controller, 65536)
     os.close(controller)
     os.close(terminal)
+    assert b"? reported" in text
+    assert (b"\x1b[33m" in text) is coloured
 
 
 def test_root_is_a_click_group():

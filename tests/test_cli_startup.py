@@ -48,7 +48,7 @@ def complete(line: str) -> str:
         COMP_WORDS=line,
         COMP_CWORD=str(len(words) - 1),
     )
-    return stdout
+    return stdout.strip()
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_completing_deals_and_views():
     assert complete("accord show ") == ""
     done("init")
     done(*OPEN)
-    assert complete("accord show ac") == "plain,acme-orion\n"
+    assert complete("accord show ac") == "plain,acme-orion"
     assert complete("accord show x") == ""
     assert complete("accord --db sqlite:///none.db show ac") == ""
     assert "plain,standing" in complete("accord view sta")

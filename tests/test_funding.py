@@ -236,7 +236,7 @@ def test_one_currency_in_a_facility(desk):
     refused_tranche(desk, "FND-14", formula=eur)
     desk.do("agreement define-condition", condition="c", text="x")
     desk.do("agreement fail-condition", condition="c")
-    desk.refuses("FND-02", CHANGE, facility="main", new="9m EUR", cause="c")
+    desk.refuses("FND-14", CHANGE, facility="main", new="9m EUR", cause="c")
 
 
 def test_tranches_are_within_the_commitment(desk):

@@ -616,7 +616,9 @@ def run(desk, decision, command, **keys):
     """Carry a command out on a decision of one's own."""
     from ledger.commands.registry import find
 
-    probe = desk.request("agreement record-statement", statement="s", speaker="s", text="s")
+    probe = desk.request(
+        "agreement record-statement", statement="s", speaker="s", text="s"
+    )
     decision.begin(desk.ledger.dry_run([(1, probe)])[0].provenance)
     found = find(command)
     found.run(decision, **found.decode(keys))
@@ -650,4 +652,3 @@ def test_an_unknown_tranche_is_named(desk):
     in_effect(desk)
     said = desk.refuses("FND-16", "funding unlock", tranche="T9")
     assert "Tranche 'T9' is not on the record; known: none." in said
-

@@ -169,13 +169,14 @@ def test_an_early_day_before_any_event_has_an_empty_head(played):
 
 
 def test_all_deals_at_once_name_their_deal(played):
-    """Without a deal, every row says which deal it is of."""
+    """Without a deal, every row says which deal it is of, and whether it is invented."""
     _, views = played
     deals = {row.deal for row in views.answer("deals", None).rows}
     assert deals == {"openai-nvidia", "openai-nvidia-equity-2026", MACHINE}
     rows = views.answer("timeline", None).rows
     assert {row["deal"] for row in rows} == deals
-    assert views.answer("timeline", None).fictional
+    assert {row["deal"] for row in rows if row["fictional"]} == {MACHINE}
+    assert not views.answer("timeline", None).fictional
 
 
 def rungs(views: Projections, day: date) -> tuple[dict[str, Any], Any]:

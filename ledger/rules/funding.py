@@ -80,6 +80,36 @@ def facility_is_sound(world: World, event: Event[Any]) -> None:
         raise Refused("FND-16", wrong)
 
 
+@rule("FND-15", CommitmentChanged)
+def reported_facility_stands(world: World, event: Event[Any]) -> None:
+    """What is only reported of a facility is not changed as a fact."""
+    facility = facility_of(world.get(Funding, event.deal), event.data.facility)
+    if event.confirmed and not facility.confirmed:
+        raise Refused(
+            "FND-15",
+            f"Facility {event.data.facility} is marked {facility.status}.",
+            todo="Define the facility that was agreed, under another name.",
+        )
+
+
+@rule("FND-14", TrancheDefined, CommitmentChanged)
+def one_unit_in_a_facility(world: World, event: Event[Any]) -> None:
+    """A facility is in one currency, or in shares, throughout."""
+    facility = facility_of(world.get(Funding, event.deal), event.data.facility)
+    given = event.data
+    if isinstance(given, TrancheDefined):
+        amounts = (given.size, given.formula.amount)
+    else:
+        amounts = (given.old, given.new)
+    for amount in amounts:
+        if amount.unit != facility.unit:
+            raise Refused(
+                "FND-14",
+                f"Facility {event.data.facility} is in {facility.unit}, not in "
+                f"{amount.unit}: {amount}.",
+            )
+
+
 @rule("FND-02", FacilityDefined, CommitmentChanged)
 def commitments_are_within_the_cap(world: World, event: Event[Any]) -> None:
     """The commitments of all money facilities together are within the funding cap."""
@@ -207,24 +237,6 @@ def _senseless(trigger: Trigger) -> str:
     return ""
 
 
-@rule("FND-14", TrancheDefined, CommitmentChanged)
-def one_unit_in_a_facility(world: World, event: Event[Any]) -> None:
-    """A facility is in one currency, or in shares, throughout."""
-    facility = facility_of(world.get(Funding, event.deal), event.data.facility)
-    given = event.data
-    if isinstance(given, TrancheDefined):
-        amounts = (given.size, given.formula.amount)
-    else:
-        amounts = (given.old, given.new)
-    for amount in amounts:
-        if amount.unit != facility.unit:
-            raise Refused(
-                "FND-14",
-                f"Facility {event.data.facility} is in {facility.unit}, not in "
-                f"{amount.unit}: {amount}.",
-            )
-
-
 @rule("FND-02", TrancheDefined)
 def tranches_are_within_the_commitment(world: World, event: Event[Any]) -> None:
     """The sizes of a facility's tranches together are within its commitment."""
@@ -275,18 +287,6 @@ def change_names_its_cause(world: World, event: Event[Any]) -> None:
         )
 
 
-@rule("FND-15", CommitmentChanged)
-def reported_facility_stands(world: World, event: Event[Any]) -> None:
-    """What is only reported of a facility is not changed as a fact."""
-    facility = facility_of(world.get(Funding, event.deal), event.data.facility)
-    if event.confirmed and not facility.confirmed:
-        raise Refused(
-            "FND-15",
-            f"Facility {event.data.facility} is marked {facility.status}.",
-            todo="Define the facility that was agreed, under another name.",
-        )
-
-
 @rule("FND-02", CommitmentChanged)
 def commitment_covers_its_tranches(world: World, event: Event[Any]) -> None:
     """A commitment is not set below the sizes of its tranches."""
@@ -324,7 +324,7 @@ def tranche_can_end(world: World, event: Event[Any]) -> None:
             f"Tranche {event.data.tranche} is {tranche.ended} since "
             f"{tranche.ended_on}.",
         )
-    if tranche.unlocked >= tranche.defined.size:
+    if event.confirmed and tranche.unlocked >= tranche.defined.size:
         raise Refused(
             "FND-16",
             f"Tranche {event.data.tranche} is unlocked in full: {tranche.unlocked}.",
