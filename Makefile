@@ -45,8 +45,8 @@ check: lint types test ## Does all that CI does.
 bench: setup ## Measures appending beside raw SQLite and the library's own recorder.
 	@$(BIN)/python -m benchmarks.append
 
-docs: setup ## Writes the reference of events, commands, rules and views anew from the code.
-	@$(BIN)/python -m cli.handbook docs/reference
+docs: setup ## Writes the reference from the code, and the README's output from its commands.
+	@$(BIN)/python -m cli.handbook docs/reference && $(BIN)/python tests/test_readme.py
 
 lock: ## Writes the requirements anew: names, versions and hashes, no addresses. Needs uv.
 	@uv pip compile $(LOCK) pyproject.toml -o requirements/run.txt && uv pip compile $(LOCK) --group dev pyproject.toml -o requirements/dev.txt

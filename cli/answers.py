@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.output import Sheet, shown
+from cli.output import FICTION, PART_FICTION, Sheet, shown
 from cli.progress import progress
 from cli.session import session
 
@@ -48,8 +48,7 @@ def sheet_of(answer: Answer) -> Sheet:
         columns=columns_of(answer),
         whole=whole,
         title=_title(answer),
-        fictional=answer.fictional,
-        over_deals=answer.params["deal"] is None,
+        label=_label(answer, whole["rows"]),
         footer=footer_of(whole),
     )
 
@@ -60,7 +59,14 @@ def columns_of(answer: Answer) -> tuple[str, ...]:
 
     columns = view_named(answer.view).row.__struct_encode_fields__
     over_deals = answer.params["deal"] is None and "deal" not in columns
-    return ("deal", *columns) if over_deals else columns
+    return ("deal", "fictional", *columns) if over_deals else columns
+
+
+def _label(answer: Answer, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Say first of all whether what follows is fiction, or some of it."""
+    if answer.fictional:
+        return FICTION
+    return PART_FICTION if any(row.get("fictional") for row in rows) else ""
 
 
 def whole_of(answer: Answer) -> dict[str, Any]:

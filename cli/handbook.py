@@ -306,6 +306,8 @@ def _parameter(parameter: Parameter, shapes: _Shapes) -> str:
     name = parameter.name.upper() if parameter.positional else _option(parameter.name)
     notes = ["required" if parameter.required else "optional"]
     kind = parameter.optional_of
+    if kind is bool and parameter.required:
+        name += f"/--no-{name[2:]}"
     if parameter.repeated:
         notes.append("repeats")
         kind = parameter.item

@@ -115,7 +115,14 @@ def _option(parameter: Parameter) -> click.Option:
     elif parameter.default not in (None, False, ()):
         text += f"  [default: {parameter.default}]"
     if parameter.item is bool:
-        return click.Option([f"--{name}", parameter.name], is_flag=True, help=text)
+        # A flag that must be given has two sides; neither is taken for granted.
+        sides = f"--{name}/--no-{name}" if parameter.required else f"--{name}"
+        return click.Option(
+            [sides, parameter.name],
+            is_flag=True,
+            default=None if parameter.required else False,
+            help=text,
+        )
     return click.Option(
         [f"--{name}", parameter.name],
         type=kind,
@@ -197,7 +204,8 @@ def request_from(command: Command, given: Mapping[str, Any]) -> Request:
         line["evidence"] = _flat(read_json("--evidence", t) for t in line["evidence"])
     for parameter in command.parameters:
         value = given[parameter.name]
-        if value is None or value == () or value is False:
+        left_out = value is False and not parameter.required
+        if value is None or value == () or left_out:
             continue
         line[parameter.name] = _value(parameter, value)
     request = request_of(line)

@@ -22,13 +22,18 @@ Row = Mapping[str, Any]
 
 FICTION: Final = "FICTION: this deal is invented; no party, system or payment is real."
 PART_FICTION: Final = (
-    "FICTION: part of this is invented; 'accord list' says which deals."
+    "FICTION: part of what follows is invented; 'accord list' marks those deals."
 )
 NOTHING: Final = "–"
 MARKS: Final = {"reported": "? reported", "disputed": "! disputed"}
 STYLES: Final = {"reported": "yellow", "disputed": "bold red"}
-_NAMES: Final = ("state", "relation", "kind", "scope", "basis")
+_QUANTITIES: Final = frozenset({"quantity", "value", "amount", "size", "power", "cap", "committed", "unlocked", "requested", "approved", "disbursed", "clawed_back", "available", "locked", "overfunded", "returned", "certified", "first_baseline", "baseline", "forecast", "accepted", "variance"})  # fmt: skip
+"""Columns that hold a quantity in their row's `unit`."""
+_NAMES: Final = ("state", "relation", "kind", "scope", "basis", "clause")
 _AMOUNT: Final = re.compile(r"(-?\d+(?:\.\d+)?) ([A-Z]{3}|shares|W)")
+_IN_TEXT: Final = re.compile(
+    r"(?<![\w.,])(\d+(?=\.\d\d [A-Z]{3}\b)\.\d\d|\d{4,}(?= W\b)) ([A-Z]{3}|W)\b"
+)
 _UNIT: Final = re.compile(r"(\w+_)?unit")
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
 _MOMENT: Final = re.compile(
@@ -37,7 +42,9 @@ _MOMENT: Final = re.compile(
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _WATTS: Final = (("GW", 10**9), ("MW", 10**6), ("kW", 10**3), ("W", 1))
 _MULTIPLES: Final = (("bn", 10**9), ("m", 10**6))
-_NARROWEST: Final = 20
+_PHRASE: Final = 40
+"""Characters up to which a cell is a phrase, and beyond which a sentence."""
+_NARROWEST: Final = 12
 """Columns to which a cell of words may shrink before rows become blocks."""
 _GAP: Final = 2
 
@@ -46,7 +53,7 @@ _GAP: Final = 2
 class Sheet:
     """An answer ready to be written.
 
-    `whole` is the JSON object; `rows` are what JSONL and CSV hold, under `columns`;
+    `label` stands above everything; `whole` is the JSON object; `rows` are what JSONL and CSV hold, under `columns`;
     `footer` says where the answer comes from.
     """
 
@@ -54,8 +61,7 @@ class Sheet:
     columns: Sequence[str]
     whole: Any
     title: str = ""
-    fictional: bool = False
-    over_deals: bool = False
+    label: str = ""
     footer: Sequence[tuple[str, str]] = ()
     lines: Sequence[bytes] = field(default=())
     """The rows' JSONL, where their digest is that of exactly these bytes."""
@@ -90,21 +96,17 @@ def screen(*, stderr: bool = False) -> Console:
 
 def write_heading(console: Console, sheet: Sheet) -> None:
     """Say what is answered, and first of all whether it is fiction."""
-    if sheet.fictional:
-        console.print(_fiction(sheet), style="bold reverse")
+    if sheet.label:
+        console.print(sheet.label, style="bold reverse")
     if sheet.title:
         console.print(clean(sheet.title), style="bold")
-
-
-def _fiction(sheet: Sheet) -> str:
-    return PART_FICTION if sheet.over_deals else FICTION
 
 
 def write_footer(sheet: Sheet, *, to_stderr: bool = False) -> None:
     """Say where the answer comes from: the control footer."""
     console = screen(stderr=to_stderr)
-    if to_stderr and sheet.fictional:
-        console.print(_fiction(sheet))
+    if to_stderr and sheet.label:
+        console.print(sheet.label)
     width = max((len(name) for name, _ in sheet.footer), default=0)
     for name, value in sheet.footer:
         line = f"{name:<{width}}  {clean(value)}"
@@ -118,10 +120,23 @@ def table_of(rows: Sequence[Row], columns: Sequence[str], width: int) -> Any:
 
     if not rows:
         return Text("(nothing)", style="dim")
-    shown, cells = _cells(rows, columns)
-    if _narrowest(shown, cells) <= width:
-        return _table(shown, cells)
-    return Group(*(block_of(shown, line) for line in cells))
+    taken, cells = _cells(rows, columns)
+    if _narrowest(taken, cells) <= width:
+        return _table(taken, cells, width)
+    common = _common(taken, cells)
+    rest = [index for index in range(len(taken)) if index not in common]
+    taken = [taken[index] for index in rest]
+    said = ", ".join(f"{name} {value}" for name, value in common.values())
+    above = [Text(f"in every row: {said}\n", style="dim")] if said else []
+    cells = [[line[index] for index in rest] for line in cells]
+    if _narrowest(taken, cells) <= width:
+        return Group(*above, _table(taken, cells, width))
+    return Group(*above, *(block_of(taken, line) for line in cells))
+
+
+def fits(rows: Sequence[Row], columns: Sequence[str], width: int) -> bool:
+    """Whether the rows can be a table of that width."""
+    return not rows or _narrowest(*_cells(rows, columns)) <= width
 
 
 def _cells(
@@ -137,31 +152,71 @@ def _cells(
     return taken, [[cell(row, name) for name in taken] for row in rows]
 
 
+def _common(
+    columns: Sequence[str], cells: Sequence[Sequence[Text]]
+) -> dict[int, tuple[str, str]]:
+    """Columns that say the same in every row, and what they say."""
+    if len(cells) == 1:
+        return {}
+    return {
+        index: (heading(name), cells[0][index].plain)
+        for index, name in enumerate(columns)
+        if index and len({line[index].plain for line in cells}) == 1
+    }
+
+
 def _narrowest(columns: Sequence[str], cells: Sequence[Sequence[Text]]) -> int:
-    total = -_GAP
-    for index, name in enumerate(columns):
-        longest = max(line[index].cell_len for line in cells)
-        wraps = index and _words(index, cells)
-        least = min(longest, _NARROWEST) if wraps else longest
-        header = max(len(word) for word in heading(name).split())
-        total += max(least, header) + _GAP
-    return total
+    leasts = (_least(columns, cells, index) for index in range(len(columns)))
+    return sum(leasts) + _GAP * (len(columns) - 1)
 
 
-def _table(columns: Sequence[str], cells: Sequence[Sequence[Text]]) -> Table:
+def _least(columns: Sequence[str], cells: Sequence[Sequence[Text]], index: int) -> int:
+    """How narrow a column may become: words wrap, figures and names never do."""
+    header = max(len(word) for word in heading(columns[index]).split())
+    longest = max(line[index].cell_len for line in cells)
+    if index and _words(index, cells):
+        word = max(len(w) for line in cells for w in line[index].plain.split())
+        fewest = _NARROWEST if longest <= _PHRASE else _NARROWEST * 2
+        longest = min(longest, max(fewest, min(word, _PHRASE)))
+    return max(longest, header)
+
+
+def _widths(
+    columns: Sequence[str], cells: Sequence[Sequence[Text]], width: int
+) -> list[int]:
+    """Each column's width: what it would like, or a fair share above its least."""
+    leasts = [_least(columns, cells, index) for index in range(len(columns))]
+    wants = [
+        max(len(heading(name)), *(line[index].cell_len for line in cells))
+        for index, name in enumerate(columns)
+    ]
+    spare = width - _GAP * (len(columns) - 1) - sum(leasts)
+    lacking = sum(wants) - sum(leasts)
+    if lacking <= spare:
+        return wants
+    return [
+        least + spare * (want - least) // lacking
+        for least, want in zip(leasts, wants, strict=True)
+    ]
+
+
+def _table(
+    columns: Sequence[str], cells: Sequence[Sequence[Text]], width: int
+) -> Table:
     from rich import box
     from rich.table import Table
 
     table = Table(
         box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0)
     )
+    widths = _widths(columns, cells, width)
     for index, name in enumerate(columns):
         figures = all(_figure(line[index].plain) for line in cells)
         table.add_column(
             heading(name),
             justify="right" if figures else "left",
-            no_wrap=figures or not index or not _words(index, cells),
             overflow="fold",
+            width=widths[index],
         )
     for line in cells:
         table.add_row(*line)
@@ -190,7 +245,9 @@ def block_of(columns: Sequence[str], line: Sequence[Text]) -> Any:
 
 
 def heading(column: str) -> str:
-    """A column's name in words; the unit at its end is said in the cells."""
+    """A name in words; a unit at its end is said in the cells."""
+    if column == "critical_it":
+        return "critical IT"
     return re.sub(r"_w$", "", column).replace("_", " ")
 
 
@@ -199,9 +256,9 @@ def cell(row: Row, name: str) -> Text:
     from rich.text import Text
 
     value = row.get(name)
-    if isinstance(value, str) and name != "spi" and _NUMBER.fullmatch(value):
-        unit = _unit(row, name)
-        value = f"{value} {unit}" if unit else value
+    unit = _unit(row, name)
+    if unit and isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = f"{value} {unit}"
     text = shown(value)
     if name in _NAMES:
         text = heading(text)
@@ -211,10 +268,11 @@ def cell(row: Row, name: str) -> Text:
 
 
 def _unit(row: Row, name: str) -> str | None:
-    """The unit of a quantity: `funding_unit` is that of `funding_announced`."""
+    """The unit of a quantity; an id that is all digits is none."""
     if name.endswith("_w"):
         return "W"
-    found = row.get(f"{name.partition('_')[0]}_unit", row.get("unit"))
+    prefix = name.partition("_")[0]
+    found = row.get("unit") if name in _QUANTITIES else row.get(f"{prefix}_unit")
     return str(found) if found else None
 
 
@@ -238,12 +296,17 @@ def shown(value: Any) -> str:
 
 
 def _shown_text(value: str) -> str:
-    if match := _AMOUNT.fullmatch(value):
-        number, unit = match.groups()
-        return watts(number) if unit == "W" else f"{Decimal(number):,f} {unit}"
     if match := _MOMENT.fullmatch(value):
         return f"{match[1]} {match[2]}Z"
-    return clean(value)
+    if match := _AMOUNT.fullmatch(value):
+        return _shown_amount(match)
+    # In a sentence, only what has a currency's decimals or many watts is an amount.
+    return clean(_IN_TEXT.sub(_shown_amount, value))
+
+
+def _shown_amount(match: re.Match[str]) -> str:
+    number, unit = match.groups()
+    return watts(number) if unit == "W" else f"{Decimal(number):,f} {unit}"
 
 
 def watts(number: str) -> str:

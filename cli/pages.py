@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from cli.output import (
@@ -11,6 +11,7 @@ from cli.output import (
     Sheet,
     cell,
     clean,
+    fits,
     heading,
     screen,
     short,
@@ -41,9 +42,9 @@ def write_standing(sheet: Sheet) -> None:
     _write_state(console, about)
     _write_ladders(console, sheet.rows)
     trigger = about["next_trigger"]
-    _write_list(console, "Next trigger", [clean(trigger)] if trigger else [])
+    _write_list(console, "Next trigger", [shown(trigger)] if trigger else [])
     _write_list(console, "Open conditions", map(clean, about["open_conditions"]))
-    _write_list(console, "Disputes", (f"! {clean(d)}" for d in about["disputes"]))
+    _write_list(console, "Disputes", (f"! {shown(d)}" for d in about["disputes"]))
     _write_list(console, "Links", map(_link, about["links"]))
     console.print()
     write_footer(sheet)
@@ -133,7 +134,7 @@ def _write_event(console: Console, row: Row, width: int) -> None:
     console.print(line)
     late = f", {row['lag_days']:,} days later" if row["lag_days"] else ""
     lines = [
-        clean(row["what"]),
+        shown(row["what"]),
         f"by {clean(row['actor'])}, recorded {shown(row['recorded_at'])}{late}",
     ]
     if row.get("reason"):
@@ -154,7 +155,9 @@ def write_deals(sheet: Sheet) -> None:
         return
     write_heading(console, sheet)
     rows = [_deal(row) for row in sheet.rows]
-    columns = ("deal", "state", "marks", "announced", "paid", "accepted")
+    columns = ["deal", "state", "marks", "announced", "paid", "accepted"]
+    while columns[2:] and not fits(rows, columns, console.width):
+        columns.pop()
     console.print(table_of(rows, columns, console.width))
     console.print()
     write_footer(sheet)
@@ -174,6 +177,13 @@ def _deal(row: Row) -> dict[str, str]:
         "paid": short(row["funding_disbursed"], funding),
         "accepted": short(row["capacity_accepted"], capacity),
     }
+
+
+PAGES: Final[Mapping[str, Callable[[Sheet], None]]] = {
+    "standing": write_standing,
+    "timeline": write_history,
+    "deals": write_deals,
+}
 
 
 def _status(status: str) -> Text:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -24,11 +23,7 @@ def list_(as_of: date | None, known_at: datetime | None, form: str) -> None:
       accord list
       accord list --as-of 2025-12-31 --format csv
     """
-    from cli.answers import ask, sheet_of
-    from cli.pages import write_deals
-
-    sheet = sheet_of(ask("deals", None, as_of, known_at))
-    _finish(sheet, form, write_deals)
+    _write("deals", None, as_of, known_at, form)
 
 
 @click.command()
@@ -46,11 +41,7 @@ def show(deal: str, as_of: date | None, known_at: datetime | None, form: str) ->
       accord show openai-nvidia --as-of 2025-10-01
       accord show openai-nvidia --known-at 2026-03-31 --format json
     """
-    from cli.answers import ask, sheet_of
-    from cli.pages import write_standing
-
-    sheet = sheet_of(ask("standing", deal, as_of, known_at))
-    _finish(sheet, form, write_standing)
+    _write("standing", deal, as_of, known_at, form)
 
 
 @click.command()
@@ -72,12 +63,10 @@ def view(
       accord view fleet milestone-machine
       accord view drawdowns milestone-machine --format csv
     """
-    from cli.answers import ask, sheet_of
-
     if name is None:
         _write_views(form)
     else:
-        _finish(sheet_of(ask(name, deal, as_of, known_at)), form)
+        _write(name, deal, as_of, known_at, form)
 
 
 @click.command()
@@ -96,31 +85,41 @@ def history(
       accord history openai-nvidia
       accord history --known-at 2026-03-31 --format jsonl
     """
-    from cli.answers import ask, sheet_of
-    from cli.pages import write_history
-
-    sheet = sheet_of(ask("timeline", deal, as_of, known_at))
-    _finish(sheet, form, write_history)
+    _write("timeline", deal, as_of, known_at, form)
 
 
-def _finish(
-    sheet: Sheet, form: str, page: Callable[[Sheet], None] | None = None
+def _write(
+    name: str,
+    deal: str | None,
+    as_of: date | None,
+    known_at: datetime | None,
+    form: str,
 ) -> None:
-    """Write an answer; as a page of its own where the table form has one."""
+    """Ask, and write the answer; as a page of its own where its table form has one."""
+    from cli.answers import ask, sheet_of
     from cli.output import write
 
-    if page is not None and form == "table":
-        page(sheet)
+    sheet = sheet_of(ask(name, deal, as_of, known_at))
+    if form == "table" and (name != "standing" or deal):
+        from cli.pages import PAGES
+
+        PAGES.get(name, _table)(sheet)
     else:
         write(sheet, form)
 
 
+def _table(sheet: Sheet) -> None:
+    from cli.output import write
+
+    write(sheet, "table")
+
+
 def _write_views(form: str) -> None:
-    from cli.output import Sheet
+    from cli.output import Sheet, write
     from projections.registry import VIEWS
 
     rows = [{"view": view.name, "question": view.question} for view in VIEWS]
-    _finish(Sheet(rows, ("view", "question"), {"views": rows}), form)
+    write(Sheet(rows, ("view", "question"), {"views": rows}), form)
 
 
 READS: Final[tuple[click.Command, ...]] = (list_, show, view, history)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -23,6 +24,9 @@ COLUMNS: Final = (
     "recorded_at",
     "command_id",
 )
+_COUNTED: Final = ("type", "events")
+_MOST: Final = 100
+"""Events up to which each is shown; beyond, they are counted by type."""
 _SHOWN: Final = ("position", "type", "stream", "effective_on", "status")
 
 
@@ -53,7 +57,11 @@ def print_proposed(ledger: Ledger, events: Sequence[Event[Any]], form: str) -> N
         whole = {"dry_run": True, "events": rows, "changes": changes}
         write(Sheet(rows, COLUMNS, whole), form)
     else:
-        write(Sheet(rows, _SHOWN[1:], None, title="Would record"), form)
+        title = f"Would record {plural(len(rows), 'event')}"
+        if len(rows) > _MOST:
+            write(Sheet(_by_type(rows), _COUNTED, None, title=title), form)
+        else:
+            write(Sheet(rows, _SHOWN[1:], None, title=title), form)
         print_changes(screen(), changes)
     click.echo("Dry run: nothing was written.", err=True)
 
@@ -63,7 +71,13 @@ def _print_table(receipts: Sequence[Receipt]) -> None:
     repeated = [r for r in receipts if r.repeated]
     if fresh:
         title = f"Recorded {plural(len(fresh), 'event')}"
-        write(Sheet(fresh, _SHOWN, None, title=title), "table")
+        if len(fresh) > _MOST:
+            title += (
+                f", positions {fresh[0]['position']:,} to {fresh[-1]['position']:,}"
+            )
+            write(Sheet(_by_type(fresh), _COUNTED, None, title=title), "table")
+        else:
+            write(Sheet(fresh, _SHOWN, None, title=title), "table")
     for receipt in repeated if len(repeated) == 1 else ():
         places = ", ".join(str(position) for position in receipt.positions) or "none"
         screen().print(
@@ -75,6 +89,11 @@ def _print_table(receipts: Sequence[Receipt]) -> None:
             f"{len(repeated)} commands were recorded before, under the same ids; "
             "nothing was written for them."
         )
+
+
+def _by_type(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    counts = Counter(row["type"] for row in rows)
+    return [{"type": name, "events": count} for name, count in counts.items()]
 
 
 def plural(count: int, noun: str) -> str:

@@ -36,16 +36,9 @@ def commands(form: str) -> None:
         write(Sheet(described, (), whole), form)
         return
     rows = [
-        {
-            "command": entry["command"],
-            "does": entry["summary"],
-            "parameters": ", ".join(
-                p["name"] + ("" if p["required"] else "?") for p in entry["parameters"]
-            ),
-        }
-        for entry in described
+        {"command": entry["command"], "does": entry["summary"]} for entry in described
     ]
-    write(Sheet(rows, ("command", "does", "parameters"), None), form)
+    write(Sheet(rows, ("command", "does"), None), form)
 
 
 def _command(command: Command) -> dict[str, Any]:
@@ -113,7 +106,7 @@ def events(form: str) -> None:
     if form == "markdown":
         click.echo(_markdown(rows))
         return
-    columns = ("type", "means", "fields")
+    columns = ("type", "means") if form == "table" else ("type", "means", "fields")
     write(Sheet(rows, columns, {"events": rows}), form)
 
 

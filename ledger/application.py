@@ -179,14 +179,19 @@ class Ledger(Application[str]):
         plan: list[Receipt | Submission] = []
         problems: list[tuple[int, AccordError]] = []
         ids = [_utf8(r.command_id) for _, r in requests if r.command_id]
-        known = _Known(self.store.commands(ids), self._events)
-        for line, request in requests:
-            try:
-                plan.append(self._decide_one(decision, request, actor, batch_id, known))
-            except (Refused, NotFound, InvalidValue) as error:
-                if not batch:
-                    raise
-                problems.append((line, error))
+        # One snapshot, so that a refusal is never about a state that never was, and a
+        # command that another just recorded is answered, not refused by its own effect.
+        with self.store.snapshot():
+            known = _Known(self.store.commands(ids), self._events)
+            for line, request in requests:
+                try:
+                    plan.append(
+                        self._decide_one(decision, request, actor, batch_id, known)
+                    )
+                except (Refused, NotFound, InvalidValue) as error:
+                    if not batch:
+                        raise
+                    problems.append((line, error))
         if problems:
             raise BatchRefused(problems)
         return decision, plan

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from ledger.agreement import Agreement, Basis, Terms
 from ledger.capacity import Certificate, on_basis, unmeasured
@@ -37,6 +37,7 @@ from ledger.triggers import (
     DateReached,
     Formula,
     Input,
+    Leaf,
     MilestoneAchieved,
     PriceAtLeast,
     Trigger,
@@ -279,7 +280,7 @@ def _since(
     return None
 
 
-def _leaf(facts: _Facts, node: Trigger) -> _Answer:
+def _leaf(facts: _Facts, node: Leaf) -> _Answer:
     match node:
         case CapacityCertified():
             return _certified(facts, node)
@@ -309,11 +310,12 @@ def _leaf(facts: _Facts, node: Trigger) -> _Answer:
         case AttestedTrue(label=label):
             seen = facts.world.get(Observations, facts.deal).attestations.get(label)
             return _observed(facts, node, label, seen, f"{label} is not attested")
-    raise AssertionError(node)
+        case _:
+            assert_never(node)
 
 
 def _answer(
-    node: Trigger,
+    node: Leaf,
     subject: str,
     since: date | None,
     found: str,
@@ -400,7 +402,7 @@ def _price(facts: _Facts, node: PriceAtLeast) -> _Answer:
 
 def _observed(
     facts: _Facts,
-    node: Trigger,
+    node: Leaf,
     subject: str,
     seen: tuple[date, str] | None,
     missing: str,

@@ -629,10 +629,11 @@ class Funding(Aggregate):
 
     def shrink_waiver(self, facility: str) -> None:
         """Let go of what a waiver covered and is covered by unlocked money again."""
-        state = self.facilities[facility]
-        over = self.paid(facility) - self.unlocked(facility)
-        zero = Amount.zero(state.unit)
-        state.waived = max(zero, min(state.waived, over))
+        state = self.facilities.get(facility)
+        if state:
+            over = self.paid(facility) - self.unlocked(facility)
+            zero = Amount.zero(state.unit)
+            state.waived = max(zero, min(state.waived, over))
 
     def end_tranche(
         self, name: str, how: Literal["expired", "cancelled"], event: Event[Any]

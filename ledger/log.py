@@ -25,6 +25,16 @@ TILE_LEVELS: Final = 8
 IN_CHUNK: Final = 500
 """Values in one SQL list."""
 
+# Built once: building a statement takes longer than carrying it out.
+_HEAD: Final = sa.select(head)
+_LOCKED_HEAD: Final = sa.select(head).with_for_update()
+_MOVE_HEAD: Final = sa.update(head)
+_VERSIONS: Final = (
+    sa.select(events.c.stream, sa.func.max(events.c.version))
+    .where(events.c.stream.in_(sa.bindparam("streams", expanding=True)))
+    .group_by(events.c.stream)
+)
+
 
 class Submission(NamedTuple):
     """A command whose events are being appended, in order: its id, digest, number of events."""
@@ -66,12 +76,12 @@ class Row(NamedTuple):
 
 def locked_head(connection: Connection) -> Head:
     """The tree head, read under the writer lock."""
-    return _head(connection, sa.select(head).with_for_update())
+    return _head(connection, _LOCKED_HEAD)
 
 
 def read_head(connection: Connection) -> Head:
     """The tree head, in a snapshot; IntegrityFailure where it can be none."""
-    return _head(connection, sa.select(head))
+    return _head(connection, _HEAD)
 
 
 def _head(connection: Connection, query: sa.Select[Any]) -> Head:
@@ -124,12 +134,13 @@ def append(
     except SqlIntegrityError as error:
         raise IntegrityError(str(error.orig)) from error
     connection.execute(
-        sa.update(head).values(
-            size=after.size,
-            root=after.root,
-            frontier=after.frontier,
-            recorded_at=after.recorded_at,
-        )
+        _MOVE_HEAD,
+        {
+            "size": after.size,
+            "root": after.root,
+            "frontier": after.frontier,
+            "recorded_at": after.recorded_at,
+        },
     )
     return after
 
@@ -179,12 +190,9 @@ def check_versions(connection: Connection, expects: Mapping[str, int]) -> None:
     streams = list(expects)
     found: dict[str, int] = {}
     for start in range(0, len(streams), IN_CHUNK):
-        query = (
-            sa.select(events.c.stream, sa.func.max(events.c.version))
-            .where(events.c.stream.in_(streams[start : start + IN_CHUNK]))
-            .group_by(events.c.stream)
-        )
-        found.update((stream, version) for stream, version in connection.execute(query))
+        some = {"streams": streams[start : start + IN_CHUNK]}
+        rows = connection.execute(_VERSIONS, some)
+        found.update((stream, version) for stream, version in rows)
     for stream, seen in expects.items():
         now = found.get(stream, 0)
         if now != seen:

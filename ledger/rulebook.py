@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ledger.rules import (
     agreement,
     amendment,
@@ -32,9 +34,14 @@ MODULES = (
     certificate,
     funding,
     unlock,
-    drawdown,
     overfunding,
+    drawdown,
     equity,
 )
+
+# Several rules may refuse one event; the first of this order is the one that speaks.
+_ORDER: Final = {module.__name__: place for place, module in enumerate(MODULES)}
+for _guards in RULES.values():
+    _guards.sort(key=lambda guard: _ORDER[guard[1].__module__])
 
 __all__ = ["CODES", "MODULES", "RULES", "check", "problems"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -84,6 +85,18 @@ __all__ = [
 ]
 
 
+_STREAM: Final = sa.select(
+    events.c.stream, events.c.version, events.c.type, events.c.data
+).where(events.c.stream == sa.bindparam("stream"))
+_NOTIFICATIONS: Final = sa.select(
+    events.c.stream,
+    events.c.version,
+    events.c.type,
+    events.c.data,
+    events.c.position,
+).order_by(events.c.position)
+
+
 class Store(ApplicationRecorder, TrackingRecorder):
     """The recorder. Appends under one lock; reads from snapshots."""
 
@@ -93,6 +106,7 @@ class Store(ApplicationRecorder, TrackingRecorder):
         self.engine = engine
         self.clock = clock or (lambda: datetime.now(UTC))
         self.submitted_by = _submitter()
+        self._held = threading.local()
         _OPEN.add(self)
 
     def close(self) -> None:
@@ -102,8 +116,24 @@ class Store(ApplicationRecorder, TrackingRecorder):
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One read snapshot: everything read in it is of the same moment."""
-        with _translated(self.engine.url), self.engine.connect() as connection:
-            yield connection
+        with _translated(self.engine.url):
+            held: Connection | None = getattr(self._held, "connection", None)
+            if held is not None:
+                yield held
+                return
+            with self.engine.connect() as connection:
+                yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all that this thread reads within be of one moment, each call's too."""
+        before = getattr(self._held, "connection", None)
+        with self.reading() as connection:
+            self._held.connection = connection
+            try:
+                yield
+            finally:
+                self._held.connection = before
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -180,16 +210,16 @@ class Store(ApplicationRecorder, TrackingRecorder):
         limit: int | None = None,
     ) -> Sequence[StoredEvent]:
         """The events of one stream, by version."""
-        query = sa.select(
-            events.c.stream, events.c.version, events.c.type, events.c.data
-        ).where(events.c.stream == str(originator_id))
+        query = _STREAM
         if gt is not None:
             query = query.where(events.c.version > gt)
         if lte is not None:
             query = query.where(events.c.version <= lte)
         order = events.c.version.desc() if desc else events.c.version
         with self.reading() as connection:
-            found = connection.execute(query.order_by(order).limit(limit)).all()
+            found = connection.execute(
+                query.order_by(order).limit(limit), {"stream": str(originator_id)}
+            ).all()
         return [StoredEvent(*row) for row in found]
 
     def select_notifications(
@@ -202,13 +232,7 @@ class Store(ApplicationRecorder, TrackingRecorder):
         inclusive_of_start: bool = True,
     ) -> Sequence[Notification]:
         """Events of the whole record, by position."""
-        query = sa.select(
-            events.c.stream,
-            events.c.version,
-            events.c.type,
-            events.c.data,
-            events.c.position,
-        )
+        query = _NOTIFICATIONS
         if start is not None:
             after = events.c.position >= start
             query = query.where(
@@ -219,9 +243,7 @@ class Store(ApplicationRecorder, TrackingRecorder):
         if topics:
             query = query.where(events.c.type.in_(topics))
         with self.reading() as connection:
-            found = connection.execute(
-                query.order_by(events.c.position).limit(limit)
-            ).all()
+            found = connection.execute(query.limit(limit)).all()
         return [Notification(*row) for row in found]
 
     def max_notification_id(self) -> int | None:

@@ -87,10 +87,8 @@ class AttestedTrue(_Node, tag="attested"):
     redacted: bool = False
 
 
-Trigger = (
-    All
-    | AnyOf
-    | CapacityCertified
+Leaf = (
+    CapacityCertified
     | CapacityPurchased
     | MilestoneAchieved
     | ConditionMet
@@ -100,6 +98,7 @@ Trigger = (
     | CorporateEvent
     | AttestedTrue
 )
+Trigger = All | AnyOf | Leaf
 
 
 class _Formula(Frozen, tag_field="rule"):
@@ -153,8 +152,8 @@ def unlocked(formula: Formula, certified: Power, size: Amount) -> Amount:
             total = amount.times(certified.watts // block.watts)
         case Linear(per=per, amount=amount):
             total = amount.times(certified.watts, per.watts)
-        case Fixed(amount=amount):
-            total = amount
+        case _:
+            total = formula.amount
     return min(total, size)
 
 

@@ -258,6 +258,9 @@ class _Reading:
             else:
                 rows += drawn.rows
                 totals, about = drawn.totals, drawn.about
+        if deal is None and rows and "position" in rows[0]:
+            # The history of all deals is told in the order of the record.
+            rows.sort(key=lambda row: row["position"])
         lines = [about, *rows] if about is not None else rows
         digest = hashlib.sha256(b"".join(to_json(r) + b"\n" for r in lines))
         return Answer(

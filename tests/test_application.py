@@ -166,6 +166,31 @@ def test_a_conflict_is_decided_again(desk: Desk) -> None:
     ledger.close()
 
 
+class Overtaken(Ledger):
+    """A ledger in which somebody records the same just after the ids were looked up."""
+
+    def __init__(self, desk: Desk, request: Any) -> None:
+        super().__init__(open_store(desk.url, desk.clock))
+        self.desk = desk
+        self.request: Any = request
+
+    def load(self, kind: Any, stream: str) -> Any:
+        request, self.request = self.request, None
+        if request:
+            self.desk.ledger.execute(request)
+        return super().load(kind, stream)
+
+
+def test_a_command_is_not_refused_by_its_own_effect(desk: Desk) -> None:
+    """What a decision reads is of one moment; the repeat is answered, at the next try."""
+    desk.do("agreement open", **OPEN)
+    request = desk.request("agreement record-statement", **said(1), command_id="c")
+    ledger = Overtaken(desk, request)
+    receipt = ledger.execute(request)
+    assert (receipt.repeated, receipt.positions) == (True, (2,))
+    ledger.close()
+
+
 def test_endless_conflicts_end_in_a_refusal(desk: Desk) -> None:
     """REC-06: after some tries the command is refused, and has written nothing."""
     desk.do("agreement open", **OPEN)

@@ -429,5 +429,5 @@ def test_unknown_errors_are_not_hidden(monkeypatch: pytest.MonkeyPatch):
     def broken(*_: object) -> None:
         raise TypeError("broken")
 
-    monkeypatch.setattr(cli.reads, "_finish", broken)
+    monkeypatch.setattr(cli.reads, "_write", broken)
     assert isinstance(accord("list").exception, TypeError)

@@ -130,6 +130,16 @@ def test_append_dry_run_shows_and_writes_nothing():
     assert size() == 0
 
 
+def test_append_of_many_counts_them():
+    """A long batch is summed up by type, not listed."""
+    done("init")
+    name = batch(*(opening(f"deal-{n}") for n in range(101)))
+    assert "Would record 101 events" in done("append", name, "--dry-run").stdout
+    shown = done("append", name).stdout
+    assert "Recorded 101 events, positions 1 to 101" in shown
+    assert shown.count("agreement.opened") == 1
+
+
 def test_append_of_nothing():
     """An empty batch is no mistake and no entry."""
     done("init")

@@ -54,11 +54,20 @@ def test_no_two_events_say_the_same():
     assert len({event.__doc__ for event in EVENTS}) == len(EVENTS)
 
 
+def _required(command, *kinds):
+    return {
+        f"--{p.name.replace('_', '-')}"
+        for p in command.parameters
+        if p.required and not p.positional and (not kinds or p.item in kinds)
+    }
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_is_told_with_an_example(name):
     """A command has an imperative line, named parameters, and examples that would do."""
     command = COMMANDS[name]
     options = {f"--{p.name.replace('_', '-')}" for p in command.parameters}
+    options |= {o.replace("--", "--no-", 1) for o in _required(command, bool)}
     options |= {f"--{common.replace('_', '-')}" for common in COMMON}
 
     assert re.fullmatch(r"[A-Z].*\.", command.summary)
@@ -70,11 +79,8 @@ def test_every_command_is_told_with_an_example(name):
         given = {word for word in words if word.startswith("--")}
         assert words[:3] == ["accord", *name.split()]
         assert given <= options, given - options
-        required = {
-            f"--{p.name.replace('_', '-')}"
-            for p in command.parameters
-            if p.required and not p.positional
-        }
+        given |= {word.replace("--no-", "--", 1) for word in given}
+        required = _required(command)
         assert required <= given, required - given
 
 

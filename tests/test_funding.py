@@ -16,8 +16,12 @@ from deals import (
     unlocked,
 )
 
+from ledger import funding as events
 from ledger.agreement import Agreement
 from ledger.funding import Funding
+from ledger.transcoding import proposed
+from ledger.triggers import Fixed
+from ledger.values import Amount, Power
 
 DEFINE = "funding define-facility"
 CHANGE = "funding change-commitment"
@@ -418,3 +422,109 @@ def test_the_deal_must_be_there(desk):
     signed(desk)
     assert desk.get(Agreement, desk.deal).state == "definitive_signed"
     facility(desk)
+
+
+USD = Amount.parse("1m USD")
+MOVED = {
+    "tranche": "T9",
+    "facility": "F9",
+    "amount": USD,
+    "cumulative": USD,
+    "size": USD,
+    "certified": Power(1),
+    "formula": Fixed(amount=USD),
+    "inputs": (),
+    "terms_version": 1,
+}
+DRAWN = {"drawdown": "D9"}
+PAID = {"amount": USD, "bank_ref": "B9"}
+STRAYS = [
+    events.TrancheUnlocked(**MOVED),
+    events.TrancheRelocked(**MOVED),
+    events.TrancheExpired(tranche="T9"),
+    events.CommitmentChanged(facility="F9", old=USD, new=USD, cause="c"),
+    events.DrawdownApproved(**DRAWN),
+    events.DisbursementReturned(**DRAWN, **PAID),
+    events.EquityCancelled(certificate_no="E9", ground="x"),
+    events.OverfundingDeclared(facility="F9", paid=USD, unlocked=USD, excess=USD),
+    events.OverfundingCured(facility="F9", cause="x"),
+    events.OverfundingWaived(facility="F9", amount=USD),
+    events.ClawbackReceived(clawback="K9", facility="F9", **PAID),
+    events.TrueUpPosted(
+        true_up="U9", facility="F9", direction="to_recipient", text="x", **PAID
+    ),
+    events.FacilityClosed(facility="F9"),
+]
+
+
+@pytest.mark.parametrize("data", STRAYS, ids=lambda data: data.tag())
+def test_history_loads_whatever_it_says(desk, data):
+    """An event that names what is not there folds without a word: apply never refuses."""
+    unlocked(desk)
+    before = get_figures(desk)
+    (probe,) = desk.do(
+        "agreement record-statement", statement="s", speaker="s", text="s"
+    )
+    funding = funding_of(desk)
+    stray = proposed(funding.id, funding.version + 1, probe.provenance, data)
+    funding.fold(stray)
+    assert figures_of(funding) == before
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        events.TrancheUnlocked(**{**MOVED, "tranche": "T1", "facility": "main"}),
+        events.TrancheRelocked(**{**MOVED, "tranche": "T1", "facility": "main"}),
+        events.OverfundingWaived(facility="main", amount=USD),
+        events.CommitmentChanged(facility="main", old=USD, new=USD, cause="c"),
+        events.FacilityClosed(facility="main"),
+    ],
+    ids=lambda data: data.tag(),
+)
+def test_a_report_moves_no_figure(desk, data):
+    """FND-15 is in the aggregate too: what is only reported changes no figure."""
+    unlocked(desk)
+    before = get_figures(desk)
+    (probe,) = desk.do(
+        "agreement record-statement",
+        statement="s",
+        speaker="s",
+        text="s",
+        evidence=REPORTED,
+    )
+    funding = funding_of(desk)
+    funding.fold(proposed(funding.id, funding.version + 1, probe.provenance, data))
+    assert figures_of(funding) == before
+
+
+def funding_of(desk):
+    return desk.get(Funding, desk.deal)
+
+
+def figures_of(funding):
+    main = funding.facilities["main"]
+    money = (funding.unlocked("main"), funding.paid("main"), funding.available("main"))
+    return (*map(str, money), str(main.commitment), str(main.waived), main.closed_on)
+
+
+def get_figures(desk):
+    return figures_of(funding_of(desk))
+
+
+def test_money_that_comes_back_never_leaves_a_tranche_short(desk):
+    """Given back beyond what was paid of one tranche, it is taken off another."""
+    unlocked(desk, "10m USD", "20m USD", "10m USD")
+    pay(desk, "D1", "10m USD", tranche="T1")
+    pay(desk, "D2", "20m USD", tranche="T2")
+    post = {"command": "funding post-true-up", "facility": "main", "text": "x"}
+    more = {**post, "direction": "to_recipient", "true_up": "U1", "bank_ref": "B1"}
+    desk.do(**more, amount="10m USD")
+    back = {**post, "direction": "to_provider", "true_up": "U2", "bank_ref": "B2"}
+    desk.do(**back, amount="15m USD")
+    names = ("T1", "T2", "T3")
+    drawn = [str(funding_of(desk).drawn(name)) for name in names]
+    assert drawn == ["10000000.00 USD", "15000000.00 USD", "0.00 USD"]
+    desk.do("funding return", drawdown="D2", amount="20m USD", bank_ref="B3")
+    drawn = [str(funding_of(desk).drawn(name)) for name in names]
+    assert drawn == ["5000000.00 USD", "0.00 USD", "0.00 USD"]

@@ -42,6 +42,7 @@ EVIDENCE = {
     for kind in ("signed_agreement", "engineer_certificate", "bank_confirmation")
 }
 deals = st.sampled_from(DEALS)
+busy = st.sampled_from((DEALS[0], *DEALS))
 serials = st.sampled_from(SERIALS)
 tranches = st.sampled_from(TRANCHES)
 millions = st.integers(1, 20)
@@ -130,14 +131,39 @@ class Partnership(RuleBasedStateMachine):
     # The agreement.
     @initialize()
     def begin(self) -> None:
-        """One deal is there from the start, and in effect: most rules need one."""
+        """One deal starts in effect, with two accepted systems: most rules need them."""
         deal = DEALS[0]
         for step in (self.open, self.sign_loi, self.sign_definitive):
             step(deal)
         self.take_effect(deal)
         self.define_facility(deal)
+        for serial in SERIALS[:2]:
+            self.allocate(deal, serial)
+            for _ in STEPS:
+                self.step_on(serial, skip=False)
+        self.certify(deal)
+        self.unlock(deal, TRANCHES[0])
 
-    @rule(deal=deals)
+    @rule(deal=busy, amount=millions)
+    def draw_down(self, deal: str, amount: int) -> None:
+        """Take a drawdown from request to payment, as far as it goes."""
+        unlocked = self.model[deal]["unlocked"]
+        tranche = next((t for t in reversed(TRANCHES) if unlocked[t]), TRANCHES[0])
+        if name := self.request_one(deal, tranche, amount):
+            self.approve_one(deal, name, "ann@cap")
+            self.pay_one(deal, name, "ian@cap")
+
+    @rule(deal=deals, step=st.integers(0, 4))
+    def negotiate(self, deal: str, step: int) -> None:
+        """Try a step of the agreement's life."""
+        (
+            self.open,
+            self.sign_loi,
+            self.sign_definitive,
+            self.take_effect,
+            self.define_facility,
+        )[step](deal)
+
     def open(self, deal: str) -> None:
         """Put a deal on the record."""
         mine = self.model[deal]
@@ -146,7 +172,6 @@ class Partnership(RuleBasedStateMachine):
         if self.attempt(ok, "agreement open", deal, **keys):
             mine["state"] = "draft"
 
-    @rule(deal=deals)
     def sign_loi(self, deal: str) -> None:
         """Sign a letter of intent."""
         mine = self.model[deal]
@@ -156,7 +181,6 @@ class Partnership(RuleBasedStateMachine):
         if self.attempt(ok, "agreement sign-loi", deal, **keys):
             mine["state"] = "loi_signed"
 
-    @rule(deal=deals)
     def sign_definitive(self, deal: str) -> None:
         """Sign the definitive agreement."""
         mine = self.model[deal]
@@ -171,7 +195,6 @@ class Partnership(RuleBasedStateMachine):
         if self.attempt(ok, "agreement sign-definitive", deal, **keys):
             mine["state"] = "definitive_signed"
 
-    @rule(deal=deals)
     def take_effect(self, deal: str) -> None:
         """Bring it into effect."""
         mine = self.model[deal]
@@ -179,16 +202,18 @@ class Partnership(RuleBasedStateMachine):
         if self.attempt(ok, "agreement bring-into-effect", deal):
             mine["state"] = "in_effect"
 
-    @rule(deal=deals)
-    def suspend(self, deal: str) -> None:
-        """Suspend draws."""
+    @rule(deal=deals, doubt=st.integers(0, 3))
+    def suspend(self, deal: str, doubt: int) -> None:
+        """Suspend draws, now and then."""
+        if doubt:
+            self.resume(deal)
+            return
         mine = self.model[deal]
         ok = mine["state"] == "in_effect" and not mine["suspended"]
         keys = {"scopes": ["draw"], "ground": "A doubt"}
         if self.attempt(ok, "agreement suspend", deal, **keys):
             mine["suspended"] = True
 
-    @rule(deal=deals)
     def resume(self, deal: str) -> None:
         """Resume draws."""
         mine = self.model[deal]
@@ -196,7 +221,6 @@ class Partnership(RuleBasedStateMachine):
             mine["suspended"] = False
 
     # The funding.
-    @rule(deal=deals)
     def define_facility(self, deal: str) -> None:
         """Define the facility, its SKU and its tranches at 1, 2 and 3 systems."""
         mine = self.model[deal]
@@ -241,7 +265,7 @@ class Partnership(RuleBasedStateMachine):
         )
         mine["ordered"] = 4
 
-    @rule(deal=deals, tranche=tranches)
+    @rule(deal=busy, tranche=tranches)
     def unlock(self, deal: str, tranche: str) -> None:
         """Unlock a tranche: only while its capacity stands certified."""
         mine = self.model[deal]
@@ -255,9 +279,13 @@ class Partnership(RuleBasedStateMachine):
         if self.attempt(ok, "funding unlock", deal, tranche=tranche):
             mine["unlocked"][tranche] = SIZE
 
-    @rule(deal=deals, tranche=tranches, amount=millions)
+    @rule(deal=busy, tranche=tranches, amount=millions)
     def request(self, deal: str, tranche: str, amount: int) -> None:
         """Request a drawdown out of one tranche."""
+        self.request_one(deal, tranche, amount)
+
+    def request_one(self, deal: str, tranche: str, amount: int) -> str | None:
+        """Request a drawdown, or try to; its name where it is accepted."""
         mine = self.model[deal]
         self.count += 1
         name = f"D{self.count}"
@@ -275,12 +303,17 @@ class Partnership(RuleBasedStateMachine):
         }
         if self.attempt(ok, "funding request-drawdown", deal, **keys):
             mine["draws"][name] = [tranche, amount, "requested"]
+            return name
+        return None
 
     @precondition(lambda self: any(m["draws"] for m in self.model.values()))
     @rule(data=st.data(), by=st.sampled_from(["ann@cap", "rita@cap", "rita@dep"]))
     def approve(self, data: st.DataObject, by: str) -> None:
         """Approve a drawdown: another person, of the provider, within what is free."""
-        deal, name = self.some_draw(data)
+        self.approve_one(*self.some_draw(data), by)
+
+    def approve_one(self, deal: str, name: str, by: str) -> None:
+        """Approve one drawdown, or try to."""
         draw = self.model[deal]["draws"][name]
         ok = (
             by == "ann@cap"
@@ -297,7 +330,10 @@ class Partnership(RuleBasedStateMachine):
     @rule(data=st.data(), by=st.sampled_from(["ann@cap", "ian@cap"]))
     def pay(self, data: st.DataObject, by: str) -> None:
         """Instruct the payment, and settle it."""
-        deal, name = self.some_draw(data)
+        self.pay_one(*self.some_draw(data), by)
+
+    def pay_one(self, deal: str, name: str, by: str) -> None:
+        """Pay one drawdown, or try to."""
         draw = self.model[deal]["draws"][name]
         ok = draw[2] == "approved" and by == "ian@cap" and self.may_draw(deal)
         if not self.attempt(ok, "funding instruct", deal, drawdown=name, actor=by):
@@ -318,10 +354,15 @@ class Partnership(RuleBasedStateMachine):
             self.systems[serial] = {"deal": deal, "step": -1, "certificate": None}
 
     @precondition(lambda self: bool(self.systems))
-    @rule(data=st.data(), skip=st.booleans())
-    def advance(self, data: st.DataObject, skip: bool) -> None:  # noqa: FBT001
-        """Take a system one step on; a step left out is refused."""
+    @rule(data=st.data(), steps=st.integers(1, 6), skip=st.booleans())
+    def advance(self, data: st.DataObject, steps: int, skip: bool) -> None:  # noqa: FBT001
+        """Take a system some steps on; a step left out is refused."""
         serial = data.draw(st.sampled_from(sorted(self.systems)))
+        for _ in range(steps):
+            self.step_on(serial, skip=skip)
+
+    def step_on(self, serial: str, *, skip: bool) -> None:
+        """Take a system one step on, or try to leave one out."""
         system = self.systems[serial]
         step = system["step"] + 1 + skip
         if step >= len(STEPS) or STEPS[step] == "tested":
@@ -350,7 +391,7 @@ class Partnership(RuleBasedStateMachine):
             system["step"] = step
 
     # The certificates.
-    @rule(deal=deals)
+    @rule(deal=busy)
     def certify(self, deal: str) -> None:
         """Certify every accepted system that no certificate counts yet."""
         free = [
@@ -385,9 +426,11 @@ class Partnership(RuleBasedStateMachine):
             self.systems[serial]["certificate"] = name
 
     @precondition(lambda self: any(m["certificates"] for m in self.model.values()))
-    @rule(data=st.data())
-    def revoke(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), doubt=st.integers(0, 2))
+    def revoke(self, data: st.DataObject, doubt: int) -> None:
         """Revoke a certificate: always allowed; what it unlocked is locked again."""
+        if doubt:
+            return  # Often enough to be overfunded, seldom enough to be funded first.
         some = [
             (deal, name)
             for deal in DEALS
@@ -485,7 +528,7 @@ class Partnership(RuleBasedStateMachine):
 
 Partnership.TestCase.settings = settings(
     max_examples=25,
-    stateful_step_count=30,
+    stateful_step_count=50,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )

@@ -16,6 +16,7 @@ import pytest
 
 README = Path(__file__).parent.parent / "README.md"
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+HOME = "/home/ann"
 MARK = "--end of output--"
 
 
@@ -43,13 +44,17 @@ def run(commands, folder):
     done = subprocess.run(
         ["bash", "-c", "\n".join(script)],
         cwd=folder,
-        env={**kept, "PATH": path, "COLUMNS": "100", "NO_COLOR": "1"},
+        env={**kept, "PATH": path, "COLUMNS": "100", "LOGNAME": "ann"},
         capture_output=True,
         text=True,
         check=False,
     )
     outputs = done.stdout.split(f"{MARK}\n")[: len(commands)]
-    return [output.rstrip("\n") for output in outputs]
+    return [_tidy(output.replace(str(folder), HOME)) for output in outputs]
+
+
+def _tidy(output):
+    return "\n".join(line.rstrip() for line in output.rstrip("\n").split("\n"))
 
 
 def masked(text):
@@ -63,7 +68,7 @@ def masked(text):
         r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?Z| ?UTC)?", "<time>", text
     )
     text = re.sub(r"\b[0-9a-f]{12,64}\b", name, text)
-    text = re.sub(r'"submitted_by":"[^"]*"', '"submitted_by":"…"', text)
+    text = re.sub(r"\b\d+ days? later", "<days> later", text)
     return re.sub(r"[ ─━]{2,}", "  ", text)
 
 

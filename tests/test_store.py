@@ -294,6 +294,19 @@ def test_a_reader_sees_one_moment(desk: Desk) -> None:
     assert store.max_notification_id() == 2
 
 
+def test_several_reads_see_one_moment(desk: Desk) -> None:
+    """Within a snapshot all calls of a thread agree, one inside another too."""
+    store = desk.store
+    store.insert_events(stored("a/x", 1))
+    with store.snapshot():
+        assert store.max_notification_id() == 1
+        with store.snapshot():
+            store.insert_events(stored("a/x", 2))
+            assert len(store.select_events("a/x")) == 1
+        assert store.max_notification_id() == 1
+    assert store.max_notification_id() == 2
+
+
 def test_what_is_lost_with_the_last_row_is_not_given_out_again(desk: Desk) -> None:
     """Positions come from the tree head, not from the rows that happen to be there."""
     small_ledger(desk)

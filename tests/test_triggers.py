@@ -307,8 +307,8 @@ def test_every_unmet_leaf_is_told(desk, systems):
         "Milestone m1 is not on the record.",
         "Condition permit is open since",
         "Condition other is not on the record.",
-        "One of these is needed: No ipo is confirmed and It is not 2030-01-01 yet, "
-        "or redacted-1 is not attested.",
+        "One of these is needed: No ipo is confirmed and It is not 2030-01-01 yet, or ",
+        ", or redacted-1 is not attested.",
         "No price was seen of ACME at 600 USD (vwap, days: 20).",
         "Purchased 400000 W of 1000000000 W; 999600000 W missing.",
     ):

@@ -68,9 +68,12 @@ def in_sequence(world: World, event: Event[Any]) -> None:
     defined = tranche.defined
     if not facility_of(funding, defined.facility).defined.in_sequence:
         return
-    for earlier in funding.tranches_of(defined.facility):
-        if earlier.defined.number >= defined.number:
-            return
+    before = (
+        tranche
+        for tranche in funding.tranches_of(defined.facility)
+        if tranche.defined.number < defined.number
+    )
+    for earlier in before:
         if earlier.confirmed and not earlier.ended and not earlier.full:
             raise Refused(
                 "FND-06",
