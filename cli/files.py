@@ -19,7 +19,13 @@ def replacing(name: str) -> Iterator[BinaryIO]:
         return
     part = f"{name}.{os.getpid()}.part"
     try:
-        with open(part, "xb") as out:  # noqa: PTH123
+        with open(part, "xb"):  # noqa: PTH123
+            pass
+    except OSError as error:
+        # What the user named is what cannot be written.
+        raise OSError(error.errno, error.strerror, name) from error
+    try:
+        with open(part, "wb") as out:  # noqa: PTH123
             yield out
             out.flush()
             os.fsync(out.fileno())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, timedelta
+from datetime import UTC
 from typing import Any, Final
 
 import msgspec
@@ -224,14 +224,7 @@ class Ledger(Application[str]):
         if repeated:
             return repeated
         today = self.clock().astimezone(UTC).date()
-        latest = (self.clock() + timedelta(hours=14)).astimezone(UTC).date()
         effective_on = request.effective_on or today
-        if effective_on > latest:
-            raise Refused(
-                "REC-11",
-                f"{effective_on} is in the future; today is {today}.",
-                todo="An event is a fact: record it when it has happened.",
-            )
         before = len(decision.events)
         decision.begin(
             Provenance(

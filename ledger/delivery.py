@@ -495,3 +495,10 @@ EVENTS: Final = (
     SlotOccupied,
     SlotVacated,
 )
+PHYSICAL: Final = tuple(
+    event
+    for event in EVENTS
+    if event.tag().startswith(("system.", "slot."))
+    and event not in {SystemCertified, SystemDecertified}
+)
+"""What happens to the thing itself, which UNT-05 keeps out of the future."""

@@ -47,9 +47,10 @@ def amended(terms: Terms, changes: tuple[Change, ...]) -> Terms:
                     plain.pop(field, None)
                 else:
                     plain[field] = _plain(field, change.new)
-            case ["condition", *_] if change.new is not None:
-                parse_date(change.new)
-            case ["facility", *_]:
+            case ["condition", *_]:
+                if change.new is not None:
+                    parse_date(change.new)
+            case _:
                 Amount.parse(change.new or "")
     found: Terms = from_builtins(plain, Terms)
     return found

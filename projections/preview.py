@@ -13,7 +13,7 @@ from ledger.store import Store
 from ledger.tables import events
 from ledger.transcoding import decode
 from projections.standing import STANDING
-from projections.view import Book, Drawn, Rows, View
+from projections.view import Book, Drawn, Rows
 
 
 def preview(
@@ -35,18 +35,10 @@ def preview(
 
 
 def _standing(store: Store, deal: str, history: Iterable[Event[Any]]) -> Drawn:
-    views: dict[str, View] = {}
-    _gather(STANDING, views)
+    views = STANDING.with_reads()
     rows: dict[str, Rows[Any]] = {name: Rows() for name in views}
     for event in history:
         for name, view in views.items():
             view.fold(rows[name], event)
     today = store.clock().astimezone(UTC).date()
     return STANDING.draw(Book(deal, rows, today))
-
-
-def _gather(view: View, found: dict[str, View]) -> None:
-    if view.name not in found:
-        found[view.name] = view
-        for read in view.reads:
-            _gather(read, found)

@@ -23,8 +23,8 @@ from ledger.merkle import Frontier
 from ledger.store import Store
 from ledger.tables import events
 from ledger.transcoding import decode, decode_value, stamp_time, to_builtins, to_json
-from projections.deals import agreement_of
-from projections.registry import BY_NAME, VIEWS, view_named
+from projections.deals import DEALS, agreement_of
+from projections.registry import VIEWS, view_named
 from projections.tables import metadata, table_of, tracking
 from projections.view import Book, Rows, View
 
@@ -258,7 +258,7 @@ class _Reading:
             else:
                 rows += drawn.rows
                 totals, about = drawn.totals, drawn.about
-        if deal is None and rows and "position" in rows[0]:
+        if deal is None and view.name == "timeline":
             # The history of all deals is told in the order of the record.
             rows.sort(key=lambda row: row["position"])
         lines = [about, *rows] if about is not None else rows
@@ -287,9 +287,7 @@ class _Reading:
         return "the stored views are not up to date; the answer was folded in memory."
 
     def _draw(self, view: View, deal: str) -> tuple[Any, bool]:
-        needed: dict[str, View] = {}
-        _gather(view, needed)
-        _gather(BY_NAME["deals"], needed)
+        needed = view.with_reads() | DEALS.with_reads()
         rows = {name: self._rows(one, deal) for name, one in needed.items()}
         book = Book(deal, rows, self._as_of or self._today)
         return view.draw(book), agreement_of(book).fictional
@@ -380,14 +378,6 @@ class _Reading:
             tree.append(leaf, made)
             made.clear()
         return size or 0, tree.root
-
-
-def _gather(view: View, into: dict[str, View]) -> None:
-    """A view and all those that its answer reads, however indirectly."""
-    if view.name not in into:
-        into[view.name] = view
-        for other in view.reads:
-            _gather(other, into)
 
 
 def _at(tracked: dict[str, tuple[int, int]], view: View) -> int:

@@ -150,3 +150,11 @@ class View:
         handler = self.handlers.get(type(event.data))
         if handler is not None:
             handler(rows, event)
+
+    def with_reads(self) -> dict[str, View]:
+        """This view and all that its answer reads, however indirectly, by name."""
+        found = {self.name: self}
+        for view in self.reads:
+            if view.name not in found:
+                found |= view.with_reads()
+        return found

@@ -10,8 +10,10 @@ from ledger.agreement import (
     Agreement,
     AmendmentTookEffect,
     BecameEffective,
+    Change,
     LoiSigned,
     Opened,
+    Terms,
 )
 from ledger.errors import InvalidValue, NotFound
 from ledger.funding import Funding
@@ -95,6 +97,20 @@ def tranche(desk, name="T1", number=1, size="50m USD"):
         on="2025-03-01",
     )
     desk.do("funding unlock", tranche=name, on="2025-03-03")
+
+
+def locked(desk, name, number):
+    """A tranche that nothing has unlocked."""
+    desk.do(
+        "funding define-tranche",
+        tranche=name,
+        facility="main",
+        number=number,
+        size="20m USD",
+        trigger={"when": "date_reached", "on": "2099-01-01"},
+        formula={"rule": "fixed", "amount": "20m USD"},
+        on="2025-03-01",
+    )
 
 
 def test_a_deal_is_opened_and_signed(desk):
@@ -440,6 +456,9 @@ def test_a_relock_says_so(desk):
     facility(desk)
     tranche(desk, "T1", 1, "30m USD")
     tranche(desk, "T2", 2, "30m USD")
+    locked(desk, "T3", 3)
+    desk.do("funding cancel-tranche", tranche="T3", on="2025-03-04")
+    locked(desk, "T4", 4)
     change = {"path": "facility.main.commitment", "new": "25m USD"}
     amend(desk, "A1", change)
     said = desk.refuses("AGR-08", "agreement effect-amendment", amendment="A1")
@@ -560,6 +579,28 @@ def test_after_the_end_only_winding_down(desk):
     said = desk.refuses("AGR-10", "agreement define-condition", condition="c", text="c")
     assert "It is closed." in said
     desk.do("agreement record-statement", statement="s", speaker="A", text="Over.")
+
+
+def test_what_was_instructed_still_settles_after_the_end(desk):
+    """AGR-10: winding down takes the payment that was on its way."""
+    in_effect(desk)
+    facility(desk)
+    tranche(desk)
+    draw(desk)
+    desk.do("funding instruct", drawdown="D1", on="2025-03-06", actor="ian@acme")
+    desk.do("agreement supersede", successor="acme-orion-2", on="2025-03-07")
+    desk.refuses("AGR-10", "funding unlock", tranche="T1")
+    desk.do(
+        "funding settle",
+        drawdown="D1",
+        amount="30m USD",
+        value_on="2025-03-20",
+        bank_ref="B1",
+        evidence={"title": "Paid", "kind": "bank_confirmation"},
+        actor="sue@acme",
+    )
+    funding = desk.get(Funding, desk.deal)
+    assert str(funding.paid("main")) == "30000000.00 USD"
 
 
 def test_lapse_waits_for_the_expiry(desk):
@@ -704,7 +745,15 @@ def test_apply_never_refuses(desk):
         agreement.fold(
             proposed("agreement/x", version, opening.provenance, event(**keys))
         )
+    took = AmendmentTookEffect(
+        amendment="a",
+        terms_version=2,
+        terms=Terms(),
+        changes=(Change(path="condition.c.long_stop_on", new=None),),
+    )
+    agreement.fold(proposed("agreement/x", 5, opening.provenance, took))
     assert agreement.conditions == {}
+    assert (opening.originator_id, opening.originator_version) == (opening.stream, 3)
     assert fold(Agreement, "agreement/x", []).deal == ""
     assert date.min == Agreement("agreement/x").last_on
     assert Opened(title="t", capital=(), capacity=()).fictional is False

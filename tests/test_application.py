@@ -359,7 +359,7 @@ def test_an_entry_is_of_today_unless_said_otherwise(desk: Desk) -> None:
 def test_a_day_that_has_begun_nowhere_is_refused(desk: Desk) -> None:
     """REC-11: an effective day may be that of UTC+14, and no later."""
     desk.clock.now = datetime(2026, 1, 15, 9, 59, tzinfo=UTC)
-    assert "2026-01-16 is in the future; today is 2026-01-15" in desk.refuses(
+    assert "2026-01-16 is in the future; the latest day is 2026-01-15" in desk.refuses(
         "REC-11", "agreement open", **OPEN, on="2026-01-16"
     )
     desk.clock.now = datetime(2026, 1, 15, 10, 0, tzinfo=UTC)

@@ -278,7 +278,7 @@ def test_full_disk_of_an_export():
 def test_export_into_no_folder():
     """A file that cannot be made is named, and the old one stays."""
     done(*OPEN)
-    assert "no/such" in fails(1, "export", "no/such/file.jsonl")
+    assert "error: no/such/file.jsonl: " in fails(1, "export", "no/such/file.jsonl")
 
 
 @pytest.mark.parametrize("words", [("append", "none.jsonl"), ("import", "none.jsonl")])

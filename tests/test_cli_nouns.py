@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import click
@@ -192,3 +193,15 @@ def test_where_and_who_stand_before_the_noun_or_after_the_verb(
     monkeypatch.setenv("ACCORD_DB", place)
     actors = [event["provenance"]["actor"] for event in events()]
     assert actors == ["ann", "cy"]
+
+
+EXAMPLES = [text for command in COMMANDS.values() for text in command.examples]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_examples_are_commands(example: str):
+    """What a help text shows as an example can be typed: the ledger alone may refuse."""
+    done("init")
+    result = accord(*shlex.split(example)[1:])
+    assert result.exit_code in {0, 1}, result.stderr
+    assert isinstance(result.exception, SystemExit | None), result.exception

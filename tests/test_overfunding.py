@@ -12,6 +12,7 @@ from deals import (
     draw,
     facility,
     funded,
+    in_effect,
     pay,
     tranche,
     unlocked,
@@ -275,3 +276,21 @@ def test_parts_are_of_their_own_facility(desk):
                 clawback="CB", facility="warrant", amount=m(1), bank_ref="x"
             ),
         )
+
+
+def test_facilities_are_kept_apart(desk):
+    """What is paid, clawed back or trued up of one facility is not of another."""
+    in_effect(desk)
+    for number, name in enumerate(("main", "second"), start=1):
+        facility(desk, name, commitment="40m USD")
+        tranche(desk, f"T{number}", 1, facility=name, trigger=YES)
+        desk.do("funding unlock", tranche=f"T{number}", on="2025-05-02")
+    pay(desk, "D1", tranche="T1")
+    pay(desk, "D2", tranche="T2", facility="second")
+    claw = {"clawback": "CB", "amount": "4m USD", "on": "2025-06-05"}
+    desk.do("funding demand-clawback", facility="main", **claw)
+    desk.do("funding receive-clawback", **claw, bank_ref="CB")
+    post = {"facility": "main", "amount": "1m USD", "bank_ref": "U", "text": "x"}
+    desk.do("funding post-true-up", true_up="U", direction="to_provider", **post)
+    assert figures(desk) == (40, 5, 0, 35)
+    assert figures(desk, "second") == (40, 10, 0, 30)

@@ -148,9 +148,9 @@ def test_dates_never_go_back(desk):
 
 
 def test_no_physical_event_is_in_the_future(desk):
-    """UNT-05: also where no command stands between; REC-11 refuses commands."""
+    """UNT-05: also where no command stands between."""
     fleet(desk)
-    desk.refuses("REC-11", **line("shipped", on="2026-01-17"))
+    desk.refuses("UNT-05", **line("shipped", on="2026-01-17"))
     data = SlotOccupied(system=SYSTEM)
     with pytest.raises(Refused, match="UNT-05: 2026-01-17 is in the future"):
         judged(desk, Slot, *PLACE, data=data, effective_on=date(2026, 1, 17))

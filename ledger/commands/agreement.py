@@ -42,7 +42,13 @@ from ledger.agreement import (
 from ledger.decision import Decision
 from ledger.errors import NotFound
 from ledger.event import Event, EventData
-from ledger.funding import CommitmentChanged, Funding, TrancheCancelled, TrancheRelocked
+from ledger.funding import (
+    CommitmentChanged,
+    Funding,
+    Tranche,
+    TrancheCancelled,
+    TrancheRelocked,
+)
 from ledger.terms import amended, commitments, old_value
 from ledger.values import Amount, Id, Slug
 
@@ -236,6 +242,8 @@ def effect_amendment(decision: Decision, amendment: AmendmentId) -> None:
         ),
     )
     for facility, new in commitments(proposed.changes).items():
+        if proposed.relock and effect.confirmed:
+            _relock(decision, effect, facility, new)
         _change_commitment(decision, effect, facility, new, amendment)
 
 
@@ -415,7 +423,6 @@ def _change_commitment(
 ) -> None:
     funding = decision.get(Funding, decision.deal)
     facility = funding.facilities[name]
-    _relock(decision, effect, name, new)
     decision.record(
         Funding,
         decision.deal,
@@ -429,39 +436,43 @@ def _change_commitment(
 def _relock(
     decision: Decision, effect: Event[EventData], name: str, new: Amount
 ) -> None:
-    """Lock again, from the last tranche backwards, what exceeds the new commitment."""
+    """Cancel tranches, last first, and lock again what of them is unlocked, until they fit."""
     funding = decision.get(Funding, decision.deal)
-    agreement = decision.need(Agreement, decision.deal)
     for tranche in reversed(funding.tranches_of(name)):
-        unlocked = funding.unlocked(name)
-        if unlocked <= new:
+        if funding.reserved(name, confirmed=True) <= new:
             return
-        excess = min(unlocked - new, tranche.unlocked)
-        if not excess:
-            continue
-        left = tranche.unlocked - excess
-        common = {"causation": effect.ref}
-        decision.record(
-            Funding,
-            decision.deal,
-            data=TrancheRelocked(
-                tranche=tranche.defined.tranche,
-                facility=Id(name),
-                amount=excess,
-                cumulative=left,
-                # The amendment leaves the tranche this size, so that the formula,
-                # clamped to it, gives what stays unlocked.
-                size=left,
-                certified=tranche.unlocked_certified,
-                formula=tranche.defined.formula,
-                inputs=(),
-                terms_version=agreement.terms_version,
-            ),
-            **common,
-        )
-        decision.record(
-            Funding,
-            decision.deal,
-            data=TrancheCancelled(tranche=tranche.defined.tranche),
-            **common,
-        )
+        unlocked = funding.unlocked(name)
+        if unlocked > new and tranche.unlocked:
+            excess = min(unlocked - new, tranche.unlocked)
+            _lock_again(decision, effect, tranche, excess)
+        if tranche.ended is None:
+            decision.record(
+                Funding,
+                decision.deal,
+                data=TrancheCancelled(tranche=tranche.defined.tranche),
+                causation=effect.ref,
+            )
+
+
+def _lock_again(
+    decision: Decision, effect: Event[EventData], tranche: Tranche, excess: Amount
+) -> None:
+    left = tranche.unlocked - excess
+    decision.record(
+        Funding,
+        decision.deal,
+        data=TrancheRelocked(
+            tranche=tranche.defined.tranche,
+            facility=tranche.defined.facility,
+            amount=excess,
+            cumulative=left,
+            # The amendment leaves the tranche this size, so that the formula,
+            # clamped to it, gives what stays unlocked.
+            size=left,
+            certified=tranche.unlocked_certified,
+            formula=tranche.defined.formula,
+            inputs=(),
+            terms_version=decision.need(Agreement, decision.deal).terms_version,
+        ),
+        causation=effect.ref,
+    )

@@ -78,7 +78,9 @@ NOT_AFTER_THE_END: Final = (
 # revocation of a certificate (CER-06) with what follows from it (FND-12).
 NOT_AFTER_THE_CLOSE: Final = (
     *NOT_AFTER_THE_END,
-    *(event for event in delivery.EVENTS if event not in NOT_AFTER_THE_END),
+    *(event for event in delivery.PHYSICAL if event not in NOT_AFTER_THE_END),
+    delivery.OrderClosed,
+    delivery.OrderCancelled,
     funding.DisbursementSettled,
     funding.EquityIssued,
 )
@@ -117,8 +119,6 @@ def only_winding_down(world: World, event: Event[Any]) -> None:
         return
     closed = agreement.state == "closed"
     if not closed and not isinstance(event.data, NOT_AFTER_THE_END):
-        return
-    if isinstance(event.data, delivery.SystemDecertified):
         return
     raise Refused(
         "AGR-10",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ledger import agreement, capacity, funding
+from ledger import agreement, capacity, delivery, funding
 from ledger.catalogue import EVENTS
 from ledger.errors import Refused
 from ledger.event import Event, EventData, World
@@ -17,7 +17,8 @@ EVIDENCE: Final[dict[type[EventData], str]] = {
 }
 
 
-@rule("REC-11", *EVENTS)
+# Physical events are kept out of the future by UNT-05.
+@rule("REC-11", *(event for event in EVENTS if event not in delivery.PHYSICAL))
 def not_in_the_future(world: World, event: Event[Any]) -> None:
     """An event is a fact: its day has begun somewhere on earth."""
     if event.on > world.latest_day:

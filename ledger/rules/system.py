@@ -15,6 +15,7 @@ from typing import Any, Final
 from ledger.agreement import Agreement, Terms
 from ledger.delivery import (
     LEFT,
+    PHYSICAL,
     AcceptanceTested,
     Accepted,
     ComponentReplaced,
@@ -155,11 +156,15 @@ def _last(system: System) -> str:
     return system.state if system.moved_on == system.state_on else "its last outage"
 
 
-@rule("UNT-05", Registered, *NEEDED, SlotOccupied, SlotVacated)
+@rule("UNT-05", *PHYSICAL)
 def not_in_the_future(world: World, event: Event[Any]) -> None:
     """A physical event has happened; it has no future date."""
     if event.on > world.latest_day:
-        raise Refused("UNT-05", f"{event.on} is in the future.")
+        raise Refused(
+            "UNT-05",
+            f"{event.on} is in the future; the latest day is {world.latest_day}.",
+            todo="Record it when it has happened.",
+        )
 
 
 @rule("UNT-09", AcceptanceTested)

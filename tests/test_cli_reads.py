@@ -1,0 +1,231 @@
+"""Reads: every view in every form, as of a day, as known at a time, with its footer."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_desk import LOI, OPEN, answer, batch, done, fails, line, opening
+
+from projections.registry import VIEWS
+
+FOOTER = ("view", "asked", "record", "totals", "digest", "tree head")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a ledger that holds the fictional demo and a deal of Ann's."""
+    folder = tmp_path_factory.mktemp("home")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        done("demo", "milestone-machine")
+        signed = ("--effective-on", "2025-09-22", "--actor", "ann@acme")
+        done(*OPEN, *signed)
+        done(*LOI, *signed)
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def folder(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reads happen in that folder."""
+    monkeypatch.chdir(home)
+    monkeypatch.delenv("ACCORD_DB", raising=False)
+    monkeypatch.setenv("ACCORD_ACTOR", "ann@acme")
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def rungs(deal: str, *more: str) -> dict[str, str]:
+    """A standing's rungs with their units."""
+    rows = answer("show", deal, *more)["rows"]
+    return {f"{r['ladder']} {r['rung']}": f"{r['quantity']} {r['unit']}" for r in rows}
+
+
+@pytest.mark.parametrize("view", [view.name for view in VIEWS])
+@pytest.mark.parametrize("deal", [(), ("milestone-machine",)])
+def test_every_view_in_every_form(view: str, deal: tuple[str, ...]):
+    """A view is the same rows as table, JSON, JSONL and CSV; footer and label stand by."""
+    whole = answer("view", view, *deal)
+    assert list(whole)[:4] == ["view", "version", "params", "fictional"]
+    assert whole["view"] == view
+    rows = whole["rows"]
+
+    lines = done("view", view, *deal, "--format", "jsonl")
+    assert [json.loads(text) for text in lines.stdout.splitlines()] == rows
+    table = done("view", view, *deal, "--format", "csv")
+    found = list(csv.DictReader(io.StringIO(table.stdout)))
+    assert len(found) == len(rows)
+    if rows:
+        assert set(rows[0]) <= set(found[0])
+    fiction = any(row.get("fictional") for row in rows) or whole["fictional"]
+    for result in (lines, table):
+        assert ("FICTION" in result.stderr) is fiction
+        for name in FOOTER:
+            assert name in result.stderr
+    shown = done("view", view, *deal).stdout
+    assert shown.startswith("FICTION: ") is fiction
+    for name in (*FOOTER, whole["digest"], whole["tree_head"]):
+        assert name in shown
+
+
+@pytest.mark.parametrize("view", [view.name for view in VIEWS])
+@pytest.mark.parametrize("width", [80, 200])
+def test_tables_keep_to_the_terminal(
+    view: str, width: int, monkeypatch: pytest.MonkeyPatch
+):
+    """No line is wider than the terminal, and no cell is cut off."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    shown = done("view", view, "milestone-machine").stdout
+    assert max(map(len, shown.splitlines())) <= width
+    assert "…" not in shown or view == "timeline"
+
+
+@pytest.mark.parametrize("view", ["deals", "drawdowns", "timeline", "standing"])
+def test_digest_is_that_of_the_rows(view: str):
+    """The digest is the SHA-256 of the JSONL bytes; a standing's covers `about` first."""
+    whole = answer("view", view, "milestone-machine")
+    lines = done("view", view, "milestone-machine", "--format", "jsonl").stdout_bytes
+    if "about" in whole:
+        about = json.dumps(whole["about"], separators=(",", ":"), ensure_ascii=False)
+        lines = about.encode() + b"\n" + lines
+    assert hashlib.sha256(lines).hexdigest() == whole["digest"]
+
+
+def test_footer_names_the_record():
+    """Position and tree head are those of the record, the parameters those resolved."""
+    whole = answer("show", "acme-orion", "--as-of", "2025-10-01")
+    report = answer("verify")
+    assert whole["position"] == report["events"]
+    assert whole["tree_head"] == report["tree_head"]
+    assert whole["params"] == {
+        "deal": "acme-orion",
+        "as_of": "2025-10-01",
+        "known_at": None,
+    }
+    assert whole["totals"]["rows"] == len(whole["rows"]) == 15
+
+
+def test_standing_separates_announced_from_committed():
+    """A letter of intent announces and commits nothing."""
+    found = rungs("acme-orion")
+    assert found["funding announced"] == "100000000000.00 USD"
+    assert found["funding committed"] == "0.00 USD"
+    assert found["capacity announced"] == "10000000000 W"
+    assert found["capacity committed"] == "0 W"
+    shown = done("show", "acme-orion").stdout
+    assert "100,000,000,000.00 USD" in shown
+    assert "10.000 GW" in shown
+    assert "FICTION" not in shown
+
+
+def test_as_of_asks_about_a_day():
+    """`--as-of` shows what was so by the end of that day."""
+    assert rungs("milestone-machine", "--as-of", "2023-03-01")[
+        "funding committed"
+    ].startswith("0.00")
+    message = fails(1, "show", "acme-orion", "--as-of", "2025-09-21")
+    assert "not on the record as of 2025-09-21" in message
+    assert "2025-09-22" in message
+
+
+def test_known_at_asks_about_what_was_known():
+    """`--known-at` does not know what was recorded later."""
+    message = fails(1, "show", "acme-orion", "--known-at", "2025-12-31")
+    assert "not on the record" in message
+    assert answer("list", "--known-at", "2025-12-31")["rows"] == []
+    assert len(answer("list", "--known-at", "2999-01-01")["rows"]) == 2
+    known = answer("list", "--known-at", "2999-01-01")["params"]["known_at"]
+    assert known == "2999-01-01T23:59:59.999999Z"
+
+
+def test_list_is_a_line_each():
+    """All deals, a line each, the fictional one marked."""
+    shown = done("list").stdout
+    (mine,) = (text for text in shown.splitlines() if text.startswith("acme-orion"))
+    (other,) = (text for text in shown.splitlines() if text.startswith("milestone-"))
+    assert "100bn USD, 10 GW" in mine
+    assert "FICTION" not in mine
+    assert "FICTION" in other
+
+
+def test_views_are_listed_with_their_questions():
+    """Without a name, `view` lists all views; an unknown one suggests the nearest."""
+    shown = done("view").stdout
+    for view in VIEWS:
+        assert view.name in shown
+    assert answer("view")["views"][0]["question"]
+    assert "Did you mean 'fleet'" in fails(2, "view", "flet")
+    assert "accord view" in fails(2, "view", "zzz")
+
+
+def test_history_is_told_in_order():
+    """The history is newest last: position, dates, who, what, on what evidence."""
+    shown = done("history", "milestone-machine").stdout
+    assert "agreement.opened" in shown.splitlines()[2]
+    assert "by a.osei@halcyon-capital, recorded " in shown
+    assert "evidence: Letter of intent" in shown
+    positions = [
+        json.loads(text)["position"]
+        for text in done("history", "--format", "jsonl").stdout.splitlines()
+    ]
+    assert positions == sorted(positions)
+
+
+def test_disputed_standing_is_marked_without_colour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Reported and disputed facts carry a mark in words, with their source."""
+    monkeypatch.chdir(tmp_path)
+    report = {"title": "A report", "publisher": "The Daily", "grade": "R"}
+    done("init")
+    lines: list[Any] = [
+        opening(),
+        line("agreement record-statement", statement="s", speaker="S", text="\x1b[2J",
+             evidence=report),
+        line("agreement supersede", successor="acme-orion-2", evidence=report),
+        line("agreement define-condition", condition="clearance", text="Cleared"),
+    ]  # fmt: skip
+    done("append", batch(*lines))
+    shown = done("show", "acme-orion").stdout
+    assert "status: ! disputed" in shown
+    assert "The Daily" in shown
+    assert "superseded by acme-orion-2  ? reported" in shown
+    assert "clearance" in shown
+    assert "! disputed" in done("list").stdout
+    assert "? reported" in done("history", "acme-orion").stdout
+    assert "\x1b" not in done("view", "statements").stdout
+    assert "\x1b" not in done("history").stdout
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "! disputed" in done("show", "acme-orion").stdout
+
+
+def test_ladders_stand_side_by_side_where_there_is_room(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """On a wide terminal the two ladders share their lines."""
+    monkeypatch.setenv("COLUMNS", "200")
+    (heads,) = (
+        text
+        for text in done("show", "acme-orion").stdout.splitlines()
+        if text.startswith("funding ")
+    )
+    assert "capacity" in heads
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
+def test_read_only_ledger_is_read(home: Path):
+    """A ledger that may not be written answers the same."""
+    before = answer("show", "acme-orion")
+    (home / "accord.db").chmod(0o444)
+    try:
+        assert answer("show", "acme-orion") == before
+    finally:
+        (home / "accord.db").chmod(0o644)
