@@ -193,3 +193,20 @@ def _moved(rows: Rows[AgreementRow], event: Event[Any]) -> None:
             row.ended_on = row.ended_on or event.on
             row.suspended = ()
     rows.put(row)
+
+
+@DEALS.on(agreed.StatementRecorded)
+def _contradicted(
+    rows: Rows[AgreementRow], event: Event[agreed.StatementRecorded]
+) -> None:
+    """A statement that contradicts another stands beside it, among the disputes."""
+    data = event.data
+    if data.contradicts is None:
+        return
+    row = _row(rows)
+    text = f"#{event.position}, {event.on}: {data.speaker}: {data.text}"
+    row.disputes = (
+        *row.disputes,
+        f"{text} (contradicts {data.contradicts}; {_source(event)})",
+    )
+    rows.put(row)

@@ -269,7 +269,9 @@ class _Reading:
             params={
                 "deal": deal,
                 "as_of": self._as_of.isoformat() if self._as_of else None,
-                "known_at": self._known_at,
+                # Asked again with this, the same answer comes back, whatever is
+                # recorded in the meantime.
+                "known_at": self._known_at or self._head.recorded_at or None,
             },
             position=position,
             rows=rows,

@@ -153,8 +153,11 @@ class View:
 
     def with_reads(self) -> dict[str, View]:
         """This view and all that its answer reads, however indirectly, by name."""
-        found = {self.name: self}
-        for view in self.reads:
+        found: dict[str, View] = {}
+        waiting: list[View] = [self]
+        while waiting:
+            view = waiting.pop()
             if view.name not in found:
-                found |= view.with_reads()
+                found[view.name] = view
+                waiting.extend(view.reads)
         return found

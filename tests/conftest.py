@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -79,3 +82,24 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     desk = Desk(tmp_path / "accord.db")
     yield desk
     desk.ledger.close()
+
+
+@pytest.fixture
+def nobody() -> Iterator[Path]:
+    """A folder that everybody can read, and we too can only read once we are nobody."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    if os.getuid() == 0:
+        os.seteuid(0)
+    folder.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+def read_only(folder: Path) -> None:
+    """From here on the folder and what is in it may only be read, by root too."""
+    for file in folder.iterdir():
+        file.chmod(0o444)
+    folder.chmod(0o555)
+    if os.getuid() == 0:
+        os.seteuid(65534)

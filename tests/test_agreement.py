@@ -302,6 +302,9 @@ def test_a_long_stop_ends_a_condition(desk):
     assert "long-stop date 2025-03-31" in said
     amend(desk, "A1", {"path": "condition.c.long_stop_on", "new": "2025-06-30"})
     desk.do("agreement effect-amendment", amendment="A1", on="2025-04-01")
+    amend(desk, "A2", {"path": "condition.c.long_stop_on", "new": None})
+    desk.do("agreement effect-amendment", amendment="A2", on="2025-04-01")
+    assert desk.get(Agreement, desk.deal).conditions["c"].long_stop_on is None
     desk.do(satisfy, condition="c", on="2025-04-02")
 
 
@@ -470,6 +473,20 @@ def test_a_relock_says_so(desk):
     assert str(funding.facilities["main"].commitment) == "25000000.00 USD"
     assert str(funding.tranches["T2"].unlocked) == "0.00 USD"
     assert funding.tranches["T1"].ended == "cancelled"
+
+
+def test_a_relock_stops_where_the_tranches_fit(desk):
+    """A smaller commitment cancels the last tranches, and leaves the first ones."""
+    in_effect(desk)
+    facility(desk)
+    tranche(desk, "T1", 1, "30m USD")
+    locked(desk, "T2", 2)
+    change = {"path": "facility.main.commitment", "new": "40m USD"}
+    amend(desk, "A1", change, relock=True)
+    desk.do("agreement effect-amendment", amendment="A1")
+    tranches = desk.get(Funding, desk.deal).tranches
+    assert (tranches["T1"].ended, tranches["T2"].ended) == (None, "cancelled")
+    assert str(tranches["T1"].unlocked) == "30000000.00 USD"
 
 
 def test_a_larger_commitment_relocks_nothing(desk):

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from cli_desk import LOI, OPEN, answer, batch, done, fails, line, opening
+from conftest import read_only
 
 from projections.registry import VIEWS
 
@@ -108,7 +109,7 @@ def test_footer_names_the_record():
     assert whole["params"] == {
         "deal": "acme-orion",
         "as_of": "2025-10-01",
-        "known_at": None,
+        "known_at": report["recorded_at"],
     }
     assert whole["totals"]["rows"] == len(whole["rows"]) == 15
 
@@ -220,12 +221,13 @@ def test_ladders_stand_side_by_side_where_there_is_room(
     assert "capacity" in heads
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
-def test_read_only_ledger_is_read(home: Path):
-    """A ledger that may not be written answers the same."""
+def test_read_only_ledger_is_read(nobody: Path, monkeypatch: pytest.MonkeyPatch):
+    """A ledger that may not be written answers the same, and a write says why not."""
+    monkeypatch.setenv("ACCORD_DB", f"sqlite:///{nobody / 'accord.db'}")
+    done("init")
+    done(*OPEN)
     before = answer("show", "acme-orion")
-    (home / "accord.db").chmod(0o444)
-    try:
-        assert answer("show", "acme-orion") == before
-    finally:
-        (home / "accord.db").chmod(0o644)
+    read_only(nobody)
+    assert answer("show", "acme-orion") == before
+    said = fails(1, *LOI)
+    assert "may not be written by this user; nothing was written." in said

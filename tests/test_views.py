@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import shutil
 import sqlite3
-import tempfile
 import threading
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Desk
+from conftest import Desk, read_only
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -306,18 +302,6 @@ def test_a_ledger_without_view_tables_still_answers(tmp_path):
     desk.ledger.close()
 
 
-@pytest.fixture
-def nobody() -> Iterator[Path]:
-    """A folder that everybody can read, and we too can only read once we are nobody."""
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    yield folder
-    if os.getuid() == 0:
-        os.seteuid(0)
-    folder.chmod(0o755)
-    shutil.rmtree(folder)
-
-
 def test_a_read_only_ledger_answers(nobody):
     """A ledger that may only be read gives the same answer, with a note."""
     desk = Desk(nobody / "accord.db")
@@ -325,10 +309,7 @@ def test_a_read_only_ledger_answers(nobody):
     load(desk, "openai-nvidia")
     expected = Projections(desk.store).answer("standing", "openai-nvidia")
     desk.ledger.close()
-    desk.path.chmod(0o444)
-    nobody.chmod(0o555)
-    if os.getuid() == 0:
-        os.seteuid(65534)
+    read_only(nobody)
     store = open_store(desk.url, desk.clock)
     views = Projections(store)
     assert views.catch_up() == 0
