@@ -6,7 +6,9 @@ The recorded time and the position are not here: the store alone stamps them.
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
+
+import msgspec
 
 from ledger.errors import InvalidValue
 from ledger.struct import Frozen
@@ -14,6 +16,7 @@ from ledger.values import Slug
 
 Status = Literal["confirmed", "reported", "disputed"]
 Grade = Literal["P", "S", "R"]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
 
 WEAKNESS: dict[Status, int] = {"confirmed": 0, "reported": 1, "disputed": 2}
 
@@ -30,7 +33,7 @@ class Evidence(Frozen):
     publisher: str | None = None
     issued_on: date | None = None
     address: str | None = None
-    sha256: str | None = None
+    sha256: Sha256 | None = None
     kind: str | None = None
     grade: Grade = "P"
 
