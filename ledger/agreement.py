@@ -111,6 +111,7 @@ class Opened(EventData, tag="agreement.opened"):
 
     def apply(self, agreement: Agreement, event: Event[Any]) -> None:
         agreement.state = "draft"
+        agreement.opened_on = event.on
         agreement.title = self.title
         agreement.fictional = self.fictional
         agreement.capital = self.capital
@@ -471,6 +472,7 @@ class Agreement(Aggregate):
         self.terms: Terms | None = None
         self.terms_version = 0
         self.loi_expires_on: date | None = None
+        self.opened_on: date | None = None
         self.signed_on: date | None = None
         self.effective_from: date | None = None
         self.terminates_on: date | None = None

@@ -68,6 +68,8 @@ def of(kind: mi.Type, depth: int = 0) -> st.SearchStrategy[Any]:
             return VALUES[cls]
         case mi.IntType():
             return st.integers(-(2**63), 2**63 - 1)
+        case mi.StrType(pattern=str(pattern)):
+            return st.from_regex(pattern, fullmatch=True)
         case mi.StrType():
             return texts
         case mi.BoolType():

@@ -1,4 +1,4 @@
-"""What the agreement's state allows elsewhere: AGR-01, AGR-09, AGR-10."""
+"""What the agreement's state allows elsewhere: AGR-01, AGR-09, AGR-10, REC-12."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Final
 from ledger import agreement as agreed
 from ledger import capacity, delivery, funding, roadmap, sku
 from ledger.agreement import Agreement, Scope
+from ledger.catalogue import EVENTS
 from ledger.errors import Refused
 from ledger.event import Event, EventData, World
 from ledger.rules.dates import not_before
@@ -84,6 +85,17 @@ NOT_AFTER_THE_CLOSE: Final = (
     funding.DisbursementSettled,
     funding.EquityIssued,
 )
+
+
+@rule("REC-12", *(event for event in EVENTS if event is not agreed.Opened))
+def after_the_opening(world: World, event: Event[Any]) -> None:
+    """Nothing of a deal is effective before the deal was opened.
+
+    Else an answer as of a day between would know neither its parties nor whether it
+    is fiction.
+    """
+    agreement = world.need(Agreement, event.deal)
+    not_before(event, agreement.opened_on, f"the opening of {event.deal}")
 
 
 @rule("AGR-01", *MOVES_MONEY)
