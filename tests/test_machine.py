@@ -339,7 +339,13 @@ class Partnership(RuleBasedStateMachine):
     def pay_one(self, deal: str, name: str, by: str) -> None:
         """Pay one drawdown, or try to."""
         draw = self.model[deal]["draws"][name]
-        ok = draw[2] == "approved" and by == "ian@cap" and self.may_draw(deal)
+        used = self.total(deal, "approved", "settled")
+        ok = (
+            draw[2] == "approved"
+            and by == "ian@cap"
+            and self.may_draw(deal)
+            and used <= sum(self.model[deal]["unlocked"].values())
+        )
         if not self.attempt(ok, "funding instruct", deal, drawdown=name, actor=by):
             return
         keys = {"amount": f"{draw[1]}m USD", "value_on": "2026-01-15"}
