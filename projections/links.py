@@ -8,7 +8,7 @@ from ledger import agreement as agreed
 from ledger.event import Event
 from ledger.provenance import Status
 from ledger.struct import Frozen
-from projections.view import Book, Drawn, FoldRow, Rows, View
+from projections.view import Book, Drawn, FoldRow, Rows, View, line_of
 
 
 class LinkRow(FoldRow):
@@ -112,11 +112,4 @@ def _released(rows: Rows[Any], event: Event[agreed.RightReleased]) -> None:
 
 @LINKS.answer(LinkLine)
 def _links(book: Book) -> Drawn:
-    return Drawn(
-        [
-            LinkLine(
-                **{name: getattr(row, name) for name in LinkLine.__struct_fields__}
-            )
-            for row in book.rows(LINKS)
-        ]
-    )
+    return Drawn([line_of(LinkLine, row) for row in book.rows(LINKS)])

@@ -8,7 +8,7 @@ from ledger import observation
 from ledger.event import Event
 from ledger.struct import Frozen
 from ledger.values import Price
-from projections.view import Book, Drawn, FoldRow, Rows, View
+from projections.view import Book, Drawn, FoldRow, Rows, View, line_of
 
 
 class ObservationRow(FoldRow):
@@ -84,10 +84,5 @@ def _cured(rows: Rows[ObservationRow], event: Event[observation.DefaultCured]) -
 
 @OBSERVATIONS.answer(ObservationLine)
 def _observations(book: Book) -> Drawn:
-    lines = [
-        ObservationLine(
-            **{name: getattr(row, name) for name in ObservationLine.__struct_fields__}
-        )
-        for row in book.rows(OBSERVATIONS)
-    ]
+    lines = [line_of(ObservationLine, row) for row in book.rows(OBSERVATIONS)]
     return Drawn(sorted(lines, key=lambda line: line.on))

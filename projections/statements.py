@@ -7,7 +7,7 @@ from typing import Final
 from ledger import agreement as agreed
 from ledger.event import Event
 from ledger.struct import Frozen
-from projections.view import Book, Drawn, FoldRow, Rows, View
+from projections.view import Book, Drawn, FoldRow, Rows, View, line_of
 
 
 class StatementRow(FoldRow):
@@ -61,10 +61,5 @@ def _said(rows: Rows[StatementRow], event: Event[agreed.StatementRecorded]) -> N
 
 @STATEMENTS.answer(StatementLine)
 def _statements(book: Book) -> Drawn:
-    lines = [
-        StatementLine(
-            **{name: getattr(row, name) for name in StatementLine.__struct_fields__}
-        )
-        for row in book.rows(STATEMENTS)
-    ]
+    lines = [line_of(StatementLine, row) for row in book.rows(STATEMENTS)]
     return Drawn(sorted(lines, key=lambda line: line.on))

@@ -9,7 +9,7 @@ from ledger.catalogue import EVENTS
 from ledger.event import Event
 from ledger.struct import Frozen
 from ledger.transcoding import stamp_time, to_builtins
-from projections.view import Book, Drawn, FoldRow, Rows, View
+from projections.view import Book, Drawn, FoldRow, Rows, View, line_of
 
 SHOWN: Final = 160
 
@@ -95,11 +95,4 @@ def _what(event: Event[Any]) -> str:
 
 @TIMELINE.answer(TimelineLine)
 def _timeline(book: Book) -> Drawn:
-    return Drawn(
-        [
-            TimelineLine(
-                **{name: getattr(row, name) for name in TimelineLine.__struct_fields__}
-            )
-            for row in book.rows(TIMELINE)
-        ]
-    )
+    return Drawn([line_of(TimelineLine, row) for row in book.rows(TIMELINE)])

@@ -106,6 +106,14 @@ class Drawn(msgspec.Struct, frozen=True):
     about: Any = None
 
 
+L = TypeVar("L", bound=Frozen)
+
+
+def line_of(kind: type[L], row: FoldRow) -> L:
+    """A line of an answer whose fields the row has under the same names."""
+    return kind(**{name: getattr(row, name) for name in kind.__struct_fields__})
+
+
 class View:
     """A view: its name, version and question; its fold; how its answer is drawn.
 

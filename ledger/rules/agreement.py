@@ -40,6 +40,7 @@ from ledger.agreement import (
     TerminationNoticeGiven,
     Terms,
 )
+from ledger.capacity import unmeasured
 from ledger.delivery import System
 from ledger.errors import NotFound, Refused
 from ledger.event import Event, EventData, World
@@ -135,13 +136,7 @@ def capacity_is_measurable(world: World, event: Event[Any]) -> None:
 
 def measurable(terms: Terms) -> None:
     """Refuse terms on whose basis no capacity can be computed."""
-    missing = []
-    if terms.capacity_basis == "unspecified":
-        missing.append("capacity_basis")
-    if terms.capacity_basis in {"critical_it", "facility"} and not terms.overhead_ratio:
-        missing.append("overhead_ratio")
-    if terms.capacity_basis == "facility" and not terms.pue:
-        missing.append("pue")
+    missing = unmeasured(terms)
     if missing:
         raise Refused(
             "AGR-12",
