@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC
 from typing import Any, Final
 
@@ -80,7 +80,7 @@ class Ledger(Application[str]):
 
         def project(_: A | None, events: Iterable[Event[Any]]) -> A | None:
             aggregate = fold(kind, stream, events)
-            return aggregate if aggregate.exists else None
+            return aggregate if aggregate.version else None
 
         try:
             return self.repository.get(stream, projector_func=project)
@@ -90,6 +90,24 @@ class Ledger(Application[str]):
     def streams(self, kind: str, deal: str) -> Iterable[str]:
         """The streams of a kind that have events of a deal."""
         return self.store.streams(kind, deal)
+
+    def history(self, stream: str) -> Iterable[Event[Any]]:
+        """Every event of a stream."""
+        return [decode(item.state) for item in self.store.select_events(stream)]
+
+    def entry(self, position: int) -> Event[Any] | None:
+        """The event at a position."""
+        found = self._events(position, position)
+        return found[0] if found else None
+
+    def kin(self, deal: str) -> Mapping[str, int]:
+        """The deal and those that share a stream with it, each with its last position."""
+        return self.store.kin(deal)
+
+    def entries(self, deals: Iterable[str]) -> Iterable[Event[Any]]:
+        """Every event of some deals, in recorded order."""
+        for position, data in self.store.entries(deals):
+            yield decode(data, position=position)
 
     def save(self, *events: Any, **kwargs: Any) -> list[Recording[str]]:
         """Record events; the library's own way asks each of them for its protocol."""
@@ -133,6 +151,7 @@ class Ledger(Application[str]):
                     *decision.events,
                     expects=decision.expects,
                     counts=decision.counts,
+                    extents=decision.extents,
                     commands=submissions,
                     batch=batch_id if batch else None,
                 )

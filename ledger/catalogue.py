@@ -10,10 +10,11 @@ from ledger import (
     delivery,
     funding,
     observation,
+    reversal,
     roadmap,
     sku,
 )
-from ledger.event import Aggregate, EventData
+from ledger.event import Aggregate, EventData, Reversed
 
 AGGREGATES: Final[tuple[type[Aggregate], ...]] = (
     agreement.Agreement,
@@ -25,6 +26,7 @@ AGGREGATES: Final[tuple[type[Aggregate], ...]] = (
     delivery.Slot,
     capacity.Certificate,
     funding.Funding,
+    reversal.Reversal,
 )
 
 EVENTS: Final[tuple[type[EventData], ...]] = (
@@ -35,6 +37,8 @@ EVENTS: Final[tuple[type[EventData], ...]] = (
     *delivery.EVENTS,
     *capacity.EVENTS,
     *funding.EVENTS,
+    *reversal.EVENTS,
+    Reversed,
 )
 
 BY_TAG: Final[dict[str, type[EventData]]] = {event.tag(): event for event in EVENTS}

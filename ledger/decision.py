@@ -7,14 +7,22 @@ cannot pass side by side. What the decision itself recorded, it sees at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
 
-from ledger.errors import NotFound
-from ledger.event import A, Aggregate, Event, EventData, stream_of
+from ledger.event import (
+    A,
+    Aggregate,
+    Event,
+    EventData,
+    Reversed,
+    fold,
+    not_found,
+    stream_of,
+)
 from ledger.provenance import Provenance
 from ledger.rulebook import check
 from ledger.transcoding import proposed
@@ -29,6 +37,18 @@ class Source(Protocol):
     def streams(self, kind: str, deal: str) -> Iterable[str]:
         """The streams of a kind that have events of a deal."""
 
+    def history(self, stream: str) -> Iterable[Event[Any]]:
+        """Every event of a stream."""
+
+    def entry(self, position: int) -> Event[Any] | None:
+        """The event at a position."""
+
+    def kin(self, deal: str) -> Mapping[str, int]:
+        """The deal and those that share a stream with it, each with its last position."""
+
+    def entries(self, deals: Iterable[str]) -> Iterable[Event[Any]]:
+        """Every event of some deals, in recorded order."""
+
 
 class Decision:
     """One decision, over one command or a whole batch; it is a `World` for the rules."""
@@ -39,6 +59,7 @@ class Decision:
         self._clock = clock
         self.expects: dict[str, int] = {}
         self.counts: dict[tuple[str, str], int] = {}
+        self.extents: dict[str, int] = {}
         self.events: list[Event[Any]] = []
         self.provenance: Provenance | None = None
 
@@ -80,7 +101,7 @@ class Decision:
         """The same, or NotFound."""
         aggregate = self.get(kind, *ids)
         if not aggregate.exists:
-            raise NotFound(_not_found(kind, ids))
+            raise not_found(kind, ids)
         return aggregate
 
     def all(self, kind: type[A], deal: str) -> list[A]:
@@ -93,7 +114,18 @@ class Decision:
             if isinstance(aggregate, kind) and aggregate.exists
         )
         loaded = [self._load(kind, stream) for stream in sorted(streams)]
-        return [aggregate for aggregate in loaded if aggregate.deal == deal]
+        return [one for one in loaded if one.deal == deal and one.exists]
+
+    def entry(self, position: int) -> Event[Any] | None:
+        """The entry at a position of the record; what is only proposed has none yet."""
+        return self._source.entry(position)
+
+    def entries(self, deal: str) -> Iterator[Event[Any]]:
+        """Every entry of a deal and of those that share a stream with it, and our own."""
+        kin = self._source.kin(deal)
+        self.extents.update(kin)
+        yield from self._source.entries(kin)
+        yield from list(self.events)
 
     def record(
         self, kind: type[Aggregate], *ids: str, data: EventData, **changed: Any
@@ -108,9 +140,19 @@ class Decision:
             provenance = msgspec.structs.replace(provenance, **changed)
         event = proposed(aggregate.id, aggregate.version + 1, provenance, data)
         check(self, event)
-        aggregate.fold(event)
         self.events.append(event)
+        if isinstance(data, Reversed):
+            self._refold(aggregate)
+        else:
+            aggregate.fold(event)
         return event
+
+    def _refold(self, aggregate: Aggregate) -> None:
+        """Fold a stream anew, without what was just reversed in it."""
+        stream = aggregate.id
+        mine = [event for event in self.events if event.stream == stream]
+        history = [*self._source.history(stream), *mine]
+        self._aggregates[stream] = fold(type(aggregate), stream, history)
 
     def _load(self, kind: type[A], stream: str) -> A:
         known = self._aggregates.get(stream)
@@ -121,14 +163,3 @@ class Decision:
         assert isinstance(known, kind)
         return known
 
-
-def _not_found(kind: type[Aggregate], ids: tuple[str, ...]) -> str:
-    if kind.kind == "agreement":
-        return (
-            f"Deal {ids[0]!r} is not on the record; 'accord list' shows those that are."
-        )
-    if kind.kind in {"system", "slot"}:
-        return f"{kind.kind.capitalize()} {'/'.join(ids)!r} is not on the record."
-    return (
-        f"{kind.kind.capitalize()} {ids[-1]!r} of deal {ids[0]!r} is not on the record."
-    )

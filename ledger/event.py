@@ -13,8 +13,10 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
 
+from ledger.errors import NotFound
 from ledger.provenance import Provenance
 from ledger.struct import Frozen
+from ledger.values import Id
 
 SCHEMA = 1
 """The version of the envelope; a higher one stops reading (REC-10)."""
@@ -104,14 +106,27 @@ class Event(msgspec.Struct, Generic[D_co], frozen=True):
         return self.identity.version
 
 
+class Reversed(EventData, tag="record.reversed"):
+    """An earlier entry of this stream was reversed; from here on it counts no more."""
+
+    position: int
+    version: int
+    entry: str
+    reversal: Id
+
+    def apply(self, _aggregate: Any, _event: Event[Any]) -> None:
+        """Change nothing: whoever folds the stream leaves the entry out."""
+
+
 class Aggregate:
-    """One thing with a life of its own, folded from its stream of events."""
+    """One thing with a life of its own, folded from its events less the reversed ones."""
 
     kind: ClassVar[str]
 
     def __init__(self, stream: str) -> None:
         self.id = stream
         self.version = 0
+        self.entries = 0
         self.deal = ""
         self.last_on: date = date.min
 
@@ -122,17 +137,22 @@ class Aggregate:
 
     @property
     def exists(self) -> bool:
-        """Whether anything was ever recorded of it."""
-        return self.version > 0
+        """Whether anything is recorded of it that was not reversed."""
+        return self.entries > 0
 
-    def fold(self, event: Event[Any]) -> None:
-        """Take one event in, in order; a gap is a programming error."""
+    def fold(self, event: Event[Any], *, counts: bool = True) -> None:
+        """Take one event in, in order; a gap is a programming error.
+
+        One that does not count, because it was reversed, moves the version alone.
+        """
         assert event.version == self.version + 1, (event.ref, self.version)
-        if not self.version:
-            self.deal = event.deal
-        event.data.apply(self, event)
+        if counts and not isinstance(event.data, Reversed):
+            if not self.entries:
+                self.deal = event.deal
+            event.data.apply(self, event)
+            self.entries += 1
+            self.last_on = max(self.last_on, event.on)
         self.version = event.version
-        self.last_on = max(self.last_on, event.on)
 
 
 A = TypeVar("A", bound=Aggregate)
@@ -144,11 +164,24 @@ def stream_of(kind: type[Aggregate], *ids: str) -> str:
 
 
 def fold(kind: type[A], stream: str, events: Iterable[Event[Any]]) -> A:
-    """The aggregate of a stream, folded from all its events."""
-    aggregate = kind(stream)
-    for event in events:
-        aggregate.fold(event)
+    """The aggregate of a stream, folded from all its events less the reversed ones."""
+    aggregate, history = kind(stream), list(events)
+    gone = {e.data.version for e in history if isinstance(e.data, Reversed)}
+    for event in history:
+        aggregate.fold(event, counts=event.version not in gone)
     return aggregate
+
+
+def not_found(kind: type[Aggregate], ids: tuple[str, ...]) -> NotFound:
+    """What to raise where an aggregate is not on the record."""
+    if kind.kind == "agreement":
+        return NotFound(
+            f"Deal {ids[0]!r} is not on the record; 'accord list' shows those that are."
+        )
+    name = kind.kind.capitalize()
+    if kind.kind in {"system", "slot"}:
+        return NotFound(f"{name} {'/'.join(ids)!r} is not on the record.")
+    return NotFound(f"{name} {ids[-1]!r} of deal {ids[0]!r} is not on the record.")
 
 
 class World(Protocol):
@@ -166,6 +199,12 @@ class World(Protocol):
 
     def all(self, kind: type[A], deal: str) -> list[A]:
         """Every aggregate of that kind in a deal, in order of its id."""
+
+    def entry(self, position: int) -> Event[Any] | None:
+        """The entry at a position of the record, if there is one by now."""
+
+    def entries(self, deal: str) -> Iterable[Event[Any]]:
+        """Every entry so far that may bear on a deal's, in recorded order."""
 
     @property
     def latest_day(self) -> date:

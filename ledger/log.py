@@ -199,6 +199,15 @@ def check_versions(connection: Connection, expects: Mapping[str, int]) -> None:
             raise IntegrityError(f"{stream} was at version {seen} and is now at {now}")
 
 
+def check_extents(connection: Connection, extents: Mapping[str, int]) -> None:
+    """IntegrityError where a deal has entries after the last that a decision read."""
+    for deal, seen in extents.items():
+        query = sa.select(sa.func.max(events.c.position)).where(events.c.deal == deal)
+        now = connection.scalar(query) or 0
+        if now != seen:
+            raise IntegrityError(f"{deal} had entries to {seen} and has to {now} now")
+
+
 def begun(kind: str, deal: str) -> tuple[sa.ColumnElement[bool], ...]:
     """What is true of the first event of each stream of a kind that a deal began."""
     return (

@@ -17,10 +17,11 @@ from ledger.rules import (
     observation,
     overfunding,
     record,
+    reversal,
     system,
     unlock,
 )
-from ledger.rules.registry import CODES, RULES, check, problems
+from ledger.rules.registry import CODES, RULES, check
 
 MODULES = (
     record,
@@ -37,6 +38,7 @@ MODULES = (
     overfunding,
     drawdown,
     equity,
+    reversal,
 )
 
 # Several rules may refuse one event; the first of this order is the one that speaks.
@@ -44,4 +46,4 @@ _ORDER: Final = {module.__name__: place for place, module in enumerate(MODULES)}
 for _guards in RULES.values():
     _guards.sort(key=lambda guard: _ORDER[guard[1].__module__])
 
-__all__ = ["CODES", "MODULES", "RULES", "check", "problems"]
+__all__ = ["CODES", "MODULES", "RULES", "check"]

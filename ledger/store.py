@@ -11,7 +11,7 @@ import getpass
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -41,6 +41,7 @@ from ledger.log import (
     append,
     begun,
     check_counts,
+    check_extents,
     check_versions,
     locked_head,
     move_tracking,
@@ -85,6 +86,8 @@ __all__ = [
 ]
 
 
+PAGE: Final = 1000
+"""Events fetched at once, where a whole history is read."""
 _STREAM: Final = sa.select(
     events.c.stream, events.c.version, events.c.type, events.c.data
 ).where(events.c.stream == sa.bindparam("stream"))
@@ -151,6 +154,7 @@ class Store(ApplicationRecorder, TrackingRecorder):
         *,
         expects: Mapping[str, int] | None = None,
         counts: Mapping[tuple[str, str], int] | None = None,
+        extents: Mapping[str, int] | None = None,
         commands: Sequence[Submission] = (),
         batch: str | None = None,
         **unknown: Any,
@@ -158,7 +162,8 @@ class Store(ApplicationRecorder, TrackingRecorder):
         """Append events in one transaction; their positions.
 
         `expects` maps each stream that the decision read to the version it saw,
-        `counts` each kind and deal that it read all of to how many it found;
+        `counts` each kind and deal that it read all of to how many it found, `extents`
+        each deal whose whole history it read to its last position;
         `commands` are the submissions whose events these are, in order; `batch` is the
         batch's id. IntegrityError where any stream has moved on, or a command is known.
         """
@@ -172,6 +177,7 @@ class Store(ApplicationRecorder, TrackingRecorder):
             before = locked_head(connection)
             check_versions(connection, expects or {})
             check_counts(connection, counts or {})
+            check_extents(connection, extents or {})
             now = max(stamp_time(self.clock()), before.recorded_at)
             rows = [
                 self._row(event, before.size + count, now, batch)
@@ -296,6 +302,41 @@ class Store(ApplicationRecorder, TrackingRecorder):
         query = sa.select(events.c.stream).where(*begun(kind, deal))
         with self.reading() as connection:
             return sorted(connection.scalars(query))
+
+    def kin(self, deal: str) -> Mapping[str, int]:
+        """A deal and those that share a stream with it, each with its last position.
+
+        Only systems and the places where they stand may belong to several deals.
+        """
+        shared = sa.select(events.c.stream).where(
+            events.c.deal == deal,
+            sa.or_(
+                events.c.stream.between("slot/", "slot0"),
+                events.c.stream.between("system/", "system0"),
+            ),
+        )
+        kin = sa.select(events.c.deal).where(events.c.stream.in_(shared))
+        query = (
+            sa.select(events.c.deal, sa.func.max(events.c.position).label("last"))
+            .where(sa.or_(events.c.deal == deal, events.c.deal.in_(kin)))
+            .group_by(events.c.deal)
+        )
+        with self.reading() as connection:
+            return {row.deal: row.last for row in connection.execute(query)}
+
+    def entries(
+        self, deals: Iterable[str] | None = None, upto: int | None = None
+    ) -> Iterator[tuple[int, bytes]]:
+        """Position and bytes of every event of some deals, or of all, in order."""
+        query = sa.select(events.c.position, events.c.data).order_by(events.c.position)
+        if deals is not None:
+            query = query.where(events.c.deal.in_(list(deals)))
+        if upto is not None:
+            query = query.where(events.c.position <= upto)
+        with self.reading() as connection:
+            paged = {"yield_per": PAGE}
+            found = connection.execute(query, execution_options=paged)
+            yield from ((row.position, row.data) for row in found)
 
     def openings(self, kind: str) -> Sequence[str]:
         """Every stream of a kind, in order, by its first event."""

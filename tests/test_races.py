@@ -21,12 +21,12 @@ from typing import Any
 import pytest
 from conftest import Desk
 from fleet import SKU, SYSTEM, advance, allocate
-from replay_world import judged
 
 from ledger.application import Ledger
 from ledger.commands.registry import request_of
 from ledger.errors import Refused
 from ledger.integrity import verify
+from ledger.recheck import recheck
 from ledger.store import Store, open_store
 
 ROUNDS = 200
@@ -267,7 +267,7 @@ def test_no_accepted_order_breaks_a_rule(
         outcome = racers.race(f"sqlite:///{copy}", (one, other), delays)
         outcomes[outcome] += 1
         store = open_store(f"sqlite:///{copy}")
-        assert judged(store) == [], outcome
+        assert recheck(store).findings == [], outcome
         assert verify(store).events > size
         store.close()
         copy.unlink()
@@ -301,6 +301,6 @@ def test_a_pair_that_passed_side_by_side_would_be_found(
 ) -> None:
     """Without the versions expected, the record breaks a rule, and the judge says so."""
     prepare(desk)
-    assert judged(desk.store) == []
-    wrong = judged(decided_apart(desk, (one, other)))
-    assert wrong[0][1].code == code
+    assert recheck(desk.store).findings == []
+    wrong = recheck(decided_apart(desk, (one, other))).findings
+    assert wrong[0].code == code

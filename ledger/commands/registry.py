@@ -26,6 +26,7 @@ from ledger.commands import (
     observation,
     order,
     plan,
+    reverse,
     sku,
     system,
 )
@@ -44,6 +45,7 @@ MODULES: Final = (
     certificate,
     funding,
     observation,
+    reverse,
 )
 COMMON: Final[Mapping[str, str]] = {
     "actor": "who acts, NAME@PARTY",

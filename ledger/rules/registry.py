@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from ledger.errors import Refused
 from ledger.event import Event, EventData, World
 
 Rule = Callable[[World, Event[Any]], None]
@@ -38,13 +37,3 @@ def check(world: World, event: Event[Any]) -> None:
     for _, guard in RULES.get(type(event.data), ()):
         guard(world, event)
 
-
-def problems(world: World, event: Event[Any]) -> list[Refused]:
-    """Every refusal that today's rules have for the event, not only the first."""
-    found = []
-    for _, guard in RULES.get(type(event.data), ()):
-        try:
-            guard(world, event)
-        except Refused as refusal:
-            found.append(refusal)
-    return found

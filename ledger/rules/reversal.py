@@ -1,0 +1,149 @@
+"""Rules of reversal: REC-02. What is wrong is reversed in the open, by two people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ledger.errors import Refused
+from ledger.event import Event, Reversed, World
+from ledger.provenance import same_person
+from ledger.reliance import reliant, reversed_among
+from ledger.reversal import EVENTS, Approved, Rejected, Requested, Reversal, Target
+from ledger.rules.registry import check, rule
+
+MOST_NAMED = 8
+"""Entries that a refusal names one by one; of more it tells how many."""
+REVERSALS = (*(event.tag() for event in EVENTS), Reversed.tag())
+
+
+@rule("REC-02", Requested)
+def request_is_sound(world: World, event: Event[Any]) -> None:
+    """A reversal names entries of its deal, each once, and the reason."""
+    if world.get(Reversal, event.deal, event.stream.rpartition("/")[2]).exists:
+        raise Refused("REC-02", f"{event.stream} is on the record already.")
+    if not (event.provenance.reason or "").strip():
+        raise Refused(
+            "REC-02",
+            "A reversal without a reason explains nothing.",
+            todo="Say why with --reason.",
+        )
+    positions = [target.position for target in event.data.targets]
+    if len(set(positions)) < max(1, len(positions)):
+        raise Refused("REC-02", "Name the entries to reverse, each once.")
+    for target in event.data.targets:
+        _check_target(world, event, target)
+
+
+def _check_target(world: World, event: Event[Any], target: Target) -> None:
+    entry = world.entry(target.position)
+    if entry is None or entry.deal != event.deal:
+        where = "not on the record" if entry is None else f"of {entry.deal}"
+        raise Refused(
+            "REC-02",
+            f"Entry {target.position} is {where}, not of {event.deal}.",
+            todo="'accord history' shows the entries of each deal.",
+        )
+    if (entry.stream, entry.version, entry.data.tag()) != (
+        target.stream,
+        target.version,
+        target.entry,
+    ):
+        raise Refused(
+            "REC-02",
+            f"Entry {target.position} is {entry.data.tag()} ({entry.ref}), "
+            f"not {target.entry} ({target.stream}@{target.version}).",
+        )
+    if target.entry in REVERSALS:
+        raise Refused(
+            "REC-02",
+            f"Entry {target.position} is itself part of a reversal, "
+            "which cannot be reversed.",
+            todo="Record anew what was reversed by mistake.",
+        )
+
+
+@rule("REC-02", Approved, Rejected)
+def answers_an_open_request(world: World, event: Event[Any]) -> None:
+    """A reversal is approved or rejected once, after it was requested."""
+    reversal = _reversal(world, event)
+    if reversal.state != "requested":
+        raise Refused("REC-02", f"Reversal {_name(event)} is {reversal.state}.")
+
+
+@rule("REC-02", Approved)
+def approved_by_another(world: World, event: Event[Any]) -> None:
+    """Who asked for a reversal does not approve it."""
+    by = _reversal(world, event).requested_by
+    if same_person(by, event.provenance.actor):
+        raise Refused(
+            "REC-02",
+            "You made this request. Another approver is needed.",
+            todo=f"Somebody other than {by} approves it.",
+        )
+
+
+@rule("REC-02", Requested, Approved, Reversed)
+def reversal_is_confirmed(_: World, event: Event[Any]) -> None:
+    """A reversal is the ledger's own act: a report of one reverses nothing."""
+    if not event.confirmed:
+        raise Refused("REC-02", f"This reversal is marked {event.provenance.status}.")
+
+
+@rule("REC-02", Requested, Approved)
+def reversed_once_with_all_that_relies_on_it(world: World, event: Event[Any]) -> None:
+    """An entry is reversed once, after or together with all that relied on it."""
+    if isinstance(event.data, Requested):
+        targets = event.data.targets
+    else:
+        targets = _reversal(world, event).targets
+    taken = frozenset(target.position for target in targets)
+    before = reversed_among(world.entries(event.deal)) & taken
+    if before:
+        raise Refused(
+            "REC-02",
+            f"Entry {min(before)} was reversed before; an entry is reversed once.",
+        )
+    found = reliant(world, event.deal, taken, check)
+    if not found:
+        return
+    named = [
+        f"#{one.event.position} {one.event.data.tag()} ({one.why.rstrip('.')})"
+        for one in found[:MOST_NAMED]
+    ]
+    if len(found) > MOST_NAMED:
+        named.append(f"and {len(found) - MOST_NAMED} more")
+    which = ", ".join(f"#{position}" for position in sorted(taken))
+    have = "has" if len(taken) == 1 else "have"
+    raise Refused(
+        "REC-02",
+        f"{which} {have} later entries that rely on it: {'; '.join(named)}.",
+        todo="Reverse them first, or together: request the reversal with "
+        "--with-reliant.",
+    )
+
+
+@rule("REC-02", Reversed)
+def reversed_as_approved(world: World, event: Event[Any]) -> None:
+    """Only what an approved reversal names is reversed."""
+    reversal = world.get(Reversal, event.deal, event.data.reversal)
+    mark = event.data
+    target = Target(
+        position=mark.position,
+        stream=event.stream,
+        version=mark.version,
+        entry=mark.entry,
+    )
+    if reversal.state != "approved" or target not in reversal.targets:
+        raise Refused(
+            "REC-02",
+            f"Reversal {mark.reversal} is {reversal.state} and does not reverse "
+            f"entry {mark.position}.",
+        )
+
+
+def _reversal(world: World, event: Event[Any]) -> Reversal:
+    return world.need(Reversal, event.deal, _name(event))
+
+
+def _name(event: Event[Any]) -> str:
+    return event.stream.rpartition("/")[2]
