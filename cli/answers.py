@@ -14,7 +14,8 @@ from cli.progress import progress
 from cli.session import session
 
 if TYPE_CHECKING:
-    from projections.projector import Answer, Projections
+    from projections.projector import Projections
+    from projections.reading import Answer
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from projections.units import unit_of
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -27,8 +29,6 @@ PART_FICTION: Final = (
 NOTHING: Final = "–"
 MARKS: Final = {"reported": "? reported", "disputed": "! disputed"}
 STYLES: Final = {"reported": "yellow", "disputed": "bold red"}
-_QUANTITIES: Final = frozenset({"quantity", "value", "amount", "size", "power", "cap", "committed", "unlocked", "requested", "approved", "disbursed", "clawed_back", "available", "locked", "overfunded", "returned", "certified", "first_baseline", "baseline", "forecast", "accepted", "variance"})  # fmt: skip
-"""Columns that hold a quantity in their row's `unit`."""
 _NAMES: Final = ("state", "relation", "kind", "scope", "basis", "clause")
 _AMOUNT: Final = re.compile(r"(-?\d+(?:\.\d+)?) ([A-Z]{3}|shares|W)")
 _IN_TEXT: Final = re.compile(
@@ -256,7 +256,7 @@ def cell(row: Row, name: str) -> Text:
     from rich.text import Text
 
     value = row.get(name)
-    unit = _unit(row, name)
+    unit = unit_of(row, name)
     if unit and isinstance(value, str) and _NUMBER.fullmatch(value):
         value = f"{value} {unit}"
     text = shown(value)
@@ -265,15 +265,6 @@ def cell(row: Row, name: str) -> Text:
     if name == "status" and text in MARKS:
         return Text(MARKS[text], style=STYLES[text])
     return Text(text)
-
-
-def _unit(row: Row, name: str) -> str | None:
-    """The unit of a quantity; an id that is all digits is none."""
-    if name.endswith("_w"):
-        return "W"
-    prefix = name.partition("_")[0]
-    found = row.get("unit") if name in _QUANTITIES else row.get(f"{prefix}_unit")
-    return str(found) if found else None
 
 
 def shown(value: Any) -> str:

@@ -162,4 +162,3 @@ class Decision:
             self.expects[stream] = known.version
         assert isinstance(known, kind)
         return known
-

@@ -69,7 +69,11 @@ def reliant(
 
 
 def _why(
-    without: Past, before: Past, event: Event[Any], refs: set[str], paid: AbstractSet[str]
+    without: Past,
+    before: Past,
+    event: Event[Any],
+    refs: set[str],
+    paid: AbstractSet[str],
 ) -> str:
     """Why an entry cannot stand without the others; nothing where it can."""
     cause = event.provenance.causation

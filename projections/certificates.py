@@ -96,7 +96,7 @@ def _moved(rows: Rows[CertificateRow], event: Event[Any]) -> None:
     rows.put(row)
 
 
-@CERTIFICATES.answer(CertificateLine, DEALS)
+@CERTIFICATES.answer(CertificateLine, DEALS, key=("certificate",))
 def _certificates(book: Book) -> Drawn:
     lines = [
         CertificateLine(

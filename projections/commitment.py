@@ -362,7 +362,7 @@ def _cash(rows: Rows[Any], event: Event[Any]) -> None:
     )
 
 
-@COMMITMENT.answer(Position, DEALS)
+@COMMITMENT.answer(Position, DEALS, key=("facility",))
 def _commitment(book: Book) -> Drawn:
     money = Money(book)
     return Drawn([_position(money, facility) for facility in money.facilities])

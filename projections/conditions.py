@@ -108,7 +108,7 @@ def _amended(
             rows.put(row)
 
 
-@CONDITIONS.answer(ConditionLine)
+@CONDITIONS.answer(ConditionLine, key=("condition",))
 def _conditions(book: Book) -> Drawn:
     lines = []
     for row in book.rows(CONDITIONS):

@@ -176,6 +176,7 @@ def next_trigger(book: Book) -> str | None:
     MILESTONES,
     OBSERVATIONS,
     PLAN,
+    key=("tranche",),
 )
 def _distance(book: Book) -> Drawn:
     return Drawn([_line(book, tranche) for tranche in _open(book)])

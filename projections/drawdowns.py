@@ -38,7 +38,7 @@ class DrawdownLine(Frozen, omit_defaults=False):
     status: str
 
 
-@DRAWDOWNS.answer(DrawdownLine, COMMITMENT, DEALS)
+@DRAWDOWNS.answer(DrawdownLine, COMMITMENT, DEALS, key=("drawdown",))
 def _drawdowns(book: Book) -> Drawn:
     rows = Money(book).drawdowns
     lines = [_line(book, row) for row in rows]

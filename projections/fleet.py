@@ -209,7 +209,7 @@ def _entered(rows: Rows[FleetRow], event: Event[Any]) -> None:
     rows.put(row)
 
 
-@FLEET.answer(FleetLine)
+@FLEET.answer(FleetLine, key=("site", "sku", "sku_version", "state"))
 def _fleet(book: Book) -> Drawn:
     groups: dict[tuple[str, str, int, str], list[FleetRow]] = {}
     for row in book.rows(FLEET):

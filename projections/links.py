@@ -110,6 +110,6 @@ def _released(rows: Rows[Any], event: Event[agreed.RightReleased]) -> None:
         rows.put(row)
 
 
-@LINKS.answer(LinkLine)
+@LINKS.answer(LinkLine, key=("kind", "relation", "other"))
 def _links(book: Book) -> Drawn:
     return Drawn([line_of(LinkLine, row) for row in book.rows(LINKS)])

@@ -143,7 +143,7 @@ def _figure(metric: Metric | None) -> str | None:
     return f"{bound} {metric.target}{metric.unit or ''} {metric.name}{against}"
 
 
-@MILESTONES.answer(MilestoneLine)
+@MILESTONES.answer(MilestoneLine, key=("milestone",))
 def _milestones(book: Book) -> Drawn:
     lines = [
         MilestoneLine(

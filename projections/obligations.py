@@ -97,7 +97,9 @@ def _cured(rows: Rows[PendingRow], event: Event[funding.OverfundingCured]) -> No
             rows.drop(row.key)
 
 
-@OBLIGATIONS.answer(Obligation, DEALS, CONDITIONS, MILESTONES, COMMITMENT)
+@OBLIGATIONS.answer(
+    Obligation, DEALS, CONDITIONS, MILESTONES, COMMITMENT, key=("subject",)
+)
 def _obligations(book: Book) -> Drawn:
     due = [*_of_agreement(book), *_of_roadmap(book), *_of_money(book)]
     lines = [

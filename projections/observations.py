@@ -82,7 +82,7 @@ def _cured(rows: Rows[ObservationRow], event: Event[observation.DefaultCured]) -
         rows.put(row)
 
 
-@OBSERVATIONS.answer(ObservationLine)
+@OBSERVATIONS.answer(ObservationLine, key=("kind", "subject", "on"))
 def _observations(book: Book) -> Drawn:
     lines = [line_of(ObservationLine, row) for row in book.rows(OBSERVATIONS)]
     return Drawn(sorted(lines, key=lambda line: line.on))

@@ -124,7 +124,7 @@ def month_reaching(book: Book, watts: int) -> str | None:
     return None
 
 
-@PLAN.answer(Month, DEALS)
+@PLAN.answer(Month, DEALS, key=("month",))
 def _capacity(book: Book) -> Drawn:
     terms = agreement_of(book).known_terms
     lines, total = [], 0

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC
 from typing import Any
 
-import sqlalchemy as sa
-
 from ledger.event import Event
 from ledger.store import Store
-from ledger.tables import events
-from ledger.transcoding import decode
+from projections.history import history, reversed_in
 from projections.standing import STANDING
 from projections.view import Book, Drawn, Rows
 
@@ -20,25 +17,19 @@ def preview(
     store: Store, deal: str, proposed: Sequence[Event[Any]]
 ) -> tuple[Drawn, Drawn]:
     """The standing of a deal now, and once these events were recorded, too."""
-    query = (
-        sa.select(events.c.position, events.c.data)
-        .where(events.c.deal == deal)
-        .order_by(events.c.position)
-    )
     with store.reading() as connection:
-        history = [
-            decode(data, position=position)
-            for position, data in connection.execute(query)
-        ]
+        past = history(connection, deal)
     mine = [event for event in proposed if event.deal == deal]
-    return _standing(store, deal, history), _standing(store, deal, [*history, *mine])
+    return _standing(store, deal, past), _standing(store, deal, [*past, *mine])
 
 
-def _standing(store: Store, deal: str, history: Iterable[Event[Any]]) -> Drawn:
+def _standing(store: Store, deal: str, events: Sequence[Event[Any]]) -> Drawn:
     views = STANDING.with_reads()
     rows: dict[str, Rows[Any]] = {name: Rows() for name in views}
-    for event in history:
-        for name, view in views.items():
-            view.fold(rows[name], event)
+    gone = reversed_in(events)
+    for event in events:
+        if event.position not in gone:
+            for name, view in views.items():
+                view.fold(rows[name], event)
     today = store.clock().astimezone(UTC).date()
     return STANDING.draw(Book(deal, rows, today))

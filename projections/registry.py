@@ -17,6 +17,7 @@ from projections.milestones import MILESTONES
 from projections.obligations import OBLIGATIONS
 from projections.observations import OBSERVATIONS
 from projections.plan import PLAN
+from projections.reversals import REVERSALS
 from projections.standing import STANDING
 from projections.statements import STATEMENTS
 from projections.terms import TERMS
@@ -39,6 +40,7 @@ VIEWS: Final[tuple[View, ...]] = (
     OBLIGATIONS,
     STATEMENTS,
     OBSERVATIONS,
+    REVERSALS,
     TIMELINE,
 )
 BY_NAME: Final[dict[str, View]] = {view.name: view for view in VIEWS}

@@ -74,6 +74,7 @@ class About(Frozen, omit_defaults=False):
     MILESTONES,
     LINKS,
     DISTANCE,
+    key=("ladder", "rung"),
 )
 def _standing(book: Book) -> Drawn:
     row = agreement_of(book)
@@ -180,7 +181,7 @@ def _about(book: Book, row: AgreementRow, money: Money, watts: dict[str, int]) -
     )
 
 
-@DEALS.answer(DealLine, STANDING)
+@DEALS.answer(DealLine, STANDING, key=("deal",))
 def _deals(book: Book) -> Drawn:
     drawn = STANDING.draw(book)
     row = agreement_of(book)

@@ -59,7 +59,7 @@ def _said(rows: Rows[StatementRow], event: Event[agreed.StatementRecorded]) -> N
     )
 
 
-@STATEMENTS.answer(StatementLine)
+@STATEMENTS.answer(StatementLine, key=("statement",))
 def _statements(book: Book) -> Drawn:
     lines = [line_of(StatementLine, row) for row in book.rows(STATEMENTS)]
     return Drawn(sorted(lines, key=lambda line: line.on))

@@ -88,7 +88,7 @@ def _keep(
     )
 
 
-@TERMS.answer(Clause, DEALS)
+@TERMS.answer(Clause, DEALS, key=("version", "clause"))
 def _terms(book: Book) -> Drawn:
     rows = list(book.rows(TERMS))
     latest = max((row.version for row in rows), default=0)

@@ -6,7 +6,7 @@ from datetime import UTC
 from typing import Any, Final
 
 from ledger.catalogue import EVENTS
-from ledger.event import Event
+from ledger.event import Event, Reversed
 from ledger.struct import Frozen
 from ledger.transcoding import stamp_time, to_builtins
 from projections.view import Book, Drawn, FoldRow, Rows, View, line_of
@@ -28,15 +28,23 @@ class TimelineRow(FoldRow):
     status: str
     reason: str | None
     evidence: str
+    reversed_by: str | None = None
 
 
 TIMELINE: Final = View(
-    "timeline", 1, "What happened, who recorded it, on what evidence?", TimelineRow
+    "timeline",
+    2,
+    "What happened, who recorded it, on what evidence?",
+    TimelineRow,
+    record=True,
 )
 
 
 class TimelineLine(Frozen, omit_defaults=False):
-    """An event; `lag_days` is how long after its day the ledger learnt of it."""
+    """An event; `lag_days` is how long after its day the ledger learnt of it.
+
+    `reversed_by` names the reversal that took it back, and where that stands.
+    """
 
     position: int
     effective_on: str
@@ -49,17 +57,23 @@ class TimelineLine(Frozen, omit_defaults=False):
     status: str
     reason: str | None
     evidence: str
+    reversed_by: str | None
 
 
 @TIMELINE.on(*EVENTS)
 def _happened(rows: Rows[TimelineRow], event: Event[Any]) -> None:
+    if isinstance(event.data, Reversed):
+        taken_back = rows.get(_key(event.data.position))
+        if taken_back is not None:
+            taken_back.reversed_by = f"{event.data.reversal} (#{event.position})"
+            rows.put(taken_back)
     recorded = event.identity.recorded_at
     assert recorded is not None
     day = recorded.astimezone(UTC).date()
     provenance = event.provenance
     rows.put(
         TimelineRow(
-            key=f"{event.position:012d}",
+            key=_key(event.position),
             position=event.position,
             effective_on=event.on.isoformat(),
             recorded_at=stamp_time(recorded),
@@ -73,6 +87,10 @@ def _happened(rows: Rows[TimelineRow], event: Event[Any]) -> None:
             evidence="; ".join(_source(item) for item in provenance.evidence),
         )
     )
+
+
+def _key(position: int) -> str:
+    return f"{position:012d}"
 
 
 def _source(item: Any) -> str:
@@ -93,6 +111,8 @@ def _what(event: Event[Any]) -> str:
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
-@TIMELINE.answer(TimelineLine)
+@TIMELINE.answer(TimelineLine, key=("position",))
 def _timeline(book: Book) -> Drawn:
-    return Drawn([line_of(TimelineLine, row) for row in book.rows(TIMELINE)])
+    # What marks an entry as reversed is folded whatever its own day, and shown by it.
+    rows = (row for row in book.rows(TIMELINE) if book.reaches(row.effective_on))
+    return Drawn([line_of(TimelineLine, row) for row in rows])

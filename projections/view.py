@@ -8,6 +8,7 @@ looks for may not have happened yet. An answer may draw on the rows of several v
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from datetime import date
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -86,12 +87,28 @@ H = TypeVar("H", bound=Handler)
 
 
 class Book:
-    """The rows of every view of one deal, at one position: what answers draw on."""
+    """The rows of every view of one deal, at one position: what answers draw on.
 
-    def __init__(self, deal: str, rows: dict[str, Rows[Any]], as_of: date) -> None:
+    `as_of` is the day that the answer is about; `limited` tells whether what was so
+    only later is left out.
+    """
+
+    def __init__(
+        self,
+        deal: str,
+        rows: dict[str, Rows[Any]],
+        as_of: date,
+        *,
+        limited: bool = False,
+    ) -> None:
         self.deal = deal
         self._rows = rows
         self.as_of = as_of
+        self.limited = limited
+
+    def reaches(self, day: str) -> bool:
+        """Whether a day, in ISO form, is within what the answer takes in."""
+        return not self.limited or day <= self.as_of.isoformat()
 
     def rows(self, view: View) -> Rows[Any]:
         """The rows that a view's fold keeps."""
@@ -117,14 +134,20 @@ def line_of(kind: type[L], row: FoldRow) -> L:
 class View:
     """A view: its name, version and question; its fold; how its answer is drawn.
 
-    `kept` is the type of the rows that the fold keeps, `row` that of the answer's.
+    `kept` is the type of the rows that the fold keeps, `row` that of the answer's, and
+    `key` the columns that name a row of it. A view of the `record` itself folds what
+    was reversed too; any other leaves it out.
     """
 
-    def __init__(self, name: str, version: int, question: str, kept: Any) -> None:
+    def __init__(
+        self, name: str, version: int, question: str, kept: Any, *, record: bool = False
+    ) -> None:
         self.name = name
         self.version = version
         self.question = question
         self.kept = kept
+        self.record = record
+        self.key: tuple[str, ...] = ()
         self.row: type[Frozen] = Frozen
         self.handlers: dict[type[EventData], Handler] = {}
         self.reads: tuple[View, ...] = ()
@@ -141,17 +164,22 @@ class View:
         return bind
 
     def answer(
-        self, row: type[Frozen], *reads: View
+        self, row: type[Frozen], *reads: View, key: tuple[str, ...]
     ) -> Callable[[Callable[[Book], Drawn]], Any]:
-        """Bind the function that draws the answer in rows of a type, and what it reads."""
+        """Bind the function that draws the answer: its row, what it reads, its key."""
 
         def bind(function: Callable[[Book], Drawn]) -> Callable[[Book], Drawn]:
             self.row = row
+            self.key = key
             self.reads = reads
             self.draw = function
             return function
 
         return bind
+
+    def counts(self, event: Event[Any], gone: AbstractSet[int]) -> bool:
+        """Whether an event counts here, where those at some positions are reversed."""
+        return self.record or event.position not in gone
 
     def fold(self, rows: Rows[Any], event: Event[Any]) -> None:
         """Take one event in."""

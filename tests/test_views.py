@@ -13,8 +13,6 @@ from typing import Any
 
 import pytest
 from conftest import Desk, read_only
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from ledger.commands.registry import request_of
 from ledger.errors import IntegrityFailure, InvalidValue, NotFound
@@ -63,59 +61,6 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Any:
     views.catch_up()
     yield desk, views
     desk.ledger.close()
-
-
-def naive(desk: Desk, name: str, deal: str, as_of: Any, known_at: Any) -> Any:
-    """The reference: a plain loop over the whole record, sharing only the folds."""
-    view = BY_NAME[name]
-    rows: dict[str, Rows[Any]] = {each.name: Rows() for each in VIEWS}
-    for item in desk.store.select_notifications(1, 10**9):
-        event = decode(item.state)
-        recorded = event.identity.recorded_at
-        assert recorded is not None
-        if event.deal != deal or (known_at and recorded > known_at):
-            continue
-        if as_of and event.on > as_of:
-            continue
-        for each in VIEWS:
-            each.fold(rows[each.name], event)
-    drawn = view.draw(Book(deal, rows, as_of or desk.clock().date()))
-    return drawn.rows, drawn.about
-
-
-pairs = st.tuples(
-    st.none() | st.dates(date(2023, 1, 1), date(2026, 12, 31)),
-    st.none()
-    | st.datetimes(
-        datetime(2026, 7, 1),  # noqa: DTZ001
-        datetime(2027, 3, 1),  # noqa: DTZ001
-        timezones=st.just(UTC),
-    ),
-)
-
-
-@settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(
-    pair=pairs,
-    view=st.sampled_from(sorted(BY_NAME)),
-    deal=st.sampled_from(["openai-nvidia", MACHINE]),
-)
-def test_as_of_is_what_a_naive_loop_gives(played, pair, view, deal):
-    """Any view, as of any day and as known at any time, equals the plain loop."""
-    desk, views = played
-    as_of, known_at = pair
-    rows, about = naive(desk, view, deal, as_of, known_at)
-    try:
-        answer = views.answer(view, deal, as_of=as_of, known_at=known_at)
-    except NotFound:
-        assert naive(desk, "timeline", deal, as_of, known_at)[0] == []
-        return
-    assert answer.rows == rows
-    assert answer.about == about
 
 
 def test_now_is_the_current_view(played):

@@ -36,4 +36,3 @@ def check(world: World, event: Event[Any]) -> None:
     """Refuse the event if any rule that guards it says no."""
     for _, guard in RULES.get(type(event.data), ()):
         guard(world, event)
-

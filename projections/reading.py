@@ -1,0 +1,249 @@
+"""One question to the views, answered in one snapshot, as of a day, as known at a time.
+
+Current answers are stored rows with the events after them folded on top. An answer as
+of a day or as known earlier is folded from the deal's first event. Either way what was
+reversed by then is left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from ledger.errors import NotFound
+from ledger.event import Event
+from ledger.log import read_head
+from ledger.merkle import Frontier
+from ledger.store import Store
+from ledger.tables import events
+from ledger.transcoding import stamp_time, to_builtins, to_json
+from projections.deals import DEALS, agreement_of
+from projections.history import history, marks, reversed_in
+from projections.stored import Stored, tracked
+from projections.view import Book, Drawn, Rows, View
+
+KnownAt = datetime | int
+"""A recorded time, or a position of the record."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a view says, with its control footer."""
+
+    view: str
+    version: int
+    params: dict[str, str | None]
+    position: int
+    rows: list[Any]
+    totals: dict[str, Any]
+    about: Any
+    digest: str
+    tree_head: str
+    fictional: bool
+    note: str | None = None
+
+
+class Reading:
+    """One question, in one snapshot.
+
+    `today` is the day that an answer without a day is about; the clock's if left out.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        store: Store,
+        as_of: date | None = None,
+        known_at: KnownAt | None = None,
+        today: date | None = None,
+    ) -> None:
+        self._connection = connection
+        self._head = read_head(connection)
+        self._as_of = as_of
+        self._known_at = known_at
+        self.day = as_of or today or store.clock().astimezone(UTC).date()
+        self.position = self._horizon(known_at)
+        limited = as_of is not None or self.position < self._head.size
+        self._tracked = {} if limited else tracked(connection)
+        self._limited = limited
+        self._stale = False
+        self._cache: dict[tuple[str, int], list[Event[Any]]] = {}
+
+    def answer(self, view: View, deal: str | None) -> Answer:
+        """The answer of one deal or of all, with its footer."""
+        if deal is not None:
+            self.check_known(deal)
+        rows: list[Any] = []
+        totals: dict[str, Any] = {}
+        about, made_up = None, []
+        for one in [deal] if deal is not None else self.deals():
+            drawn, fictional = self.draw(view, one)
+            made_up.append(fictional)
+            if deal is None and view.name != "deals":
+                label = {"deal": one, "fictional": fictional}
+                rows += [{**label, **to_builtins(row)} for row in drawn.rows]
+            else:
+                rows += drawn.rows
+                totals, about = drawn.totals, drawn.about
+        if deal is None and view.name == "timeline":
+            # The history of all deals is told in the order of the record.
+            rows.sort(key=lambda row: row["position"])
+        return Answer(
+            view=view.name,
+            version=view.version,
+            params=self.params(deal),
+            position=self.position,
+            rows=rows,
+            totals={"rows": len(rows), **totals},
+            about=about,
+            digest=digest_of(rows, about),
+            tree_head=self.root.hex(),
+            fictional=bool(made_up) and all(made_up),
+            note=self.note,
+        )
+
+    def params(self, deal: str | None) -> dict[str, str | None]:
+        """What was asked, as it was resolved.
+
+        Asked again with these, the same answer comes back, whatever is recorded in the
+        meantime.
+        """
+        known_at: str | None = self._head.recorded_at or None
+        if isinstance(self._known_at, int):
+            known_at = f"#{self._known_at}"
+        elif self._known_at is not None:
+            known_at = stamp_time(self._known_at)
+        as_of = self._as_of.isoformat() if self._as_of else None
+        return {"deal": deal, "as_of": as_of, "known_at": known_at}
+
+    @property
+    def note(self) -> str | None:
+        """A word to whoever asked, beside the answer."""
+        if not self._stale:
+            return None
+        return "the stored views are not up to date; the answer was folded in memory."
+
+    @property
+    def root(self) -> bytes:
+        """The root over all events up to the position."""
+        if self.position == self._head.size:
+            return self._head.root
+        tree, made = Frontier(), list[tuple[int, int, bytes]]()
+        leaves = sa.select(events.c.leaf).where(events.c.position <= self.position)
+        for leaf in self._connection.scalars(leaves.order_by(events.c.position)):
+            tree.append(leaf, made)
+            made.clear()
+        return tree.root
+
+    def draw(self, view: View, deal: str) -> tuple[Drawn, bool]:
+        """What a view says of a deal, and whether the deal is fiction."""
+        book = self.book(deal, view, DEALS)
+        return view.draw(book), agreement_of(book).fictional
+
+    def book(self, deal: str, *views: View) -> Book:
+        """The rows of some views, and of all that they read."""
+        needed = {
+            name: one for view in views for name, one in view.with_reads().items()
+        }
+        rows = {name: self._rows(one, deal) for name, one in needed.items()}
+        return Book(deal, rows, self.day, limited=self._as_of is not None)
+
+    def history(self, deal: str, after: int = 0) -> list[Event[Any]]:
+        """The events of a deal that this answer takes in, the reversed ones too."""
+        key = (deal, after)
+        if key not in self._cache:
+            self._cache[key] = history(
+                self._connection,
+                deal,
+                after=after,
+                upto=self.position,
+                as_of=self._as_of,
+            )
+        return self._cache[key]
+
+    def counting(self, deal: str) -> list[Event[Any]]:
+        """The events of a deal that count: less the reversed ones and their marks."""
+        found = self.history(deal)
+        gone = reversed_in(found) | {mark.position for mark in marks(found)}
+        return [event for event in found if event.position not in gone]
+
+    def _rows(self, view: View, deal: str) -> Rows[Any]:
+        version, position = self._tracked.get(view.name, (0, 0))
+        start = position if version == view.version else 0
+        if not self._limited and start < self.position:
+            self._stale = True
+        news = self.history(deal, start)
+        if start and not view.record and any(marks(news)):
+            # What is stored took in what is reversed by now: fold from the beginning.
+            start, news = 0, self.history(deal)
+        rows: Rows[Any] = Rows(Stored(self._connection, view, deal) if start else None)
+        gone = reversed_in(news)
+        for event in news:
+            if view.counts(event, gone):
+                view.fold(rows, event)
+        return rows
+
+    def deals(self) -> Sequence[str]:
+        """The deals that were known, in order of their ids."""
+        query = sa.select(events.c.deal).distinct().order_by(events.c.deal)
+        query = query.where(
+            events.c.deal.is_not(None), events.c.position <= self.position
+        )
+        if self._as_of is not None:
+            query = query.where(events.c.effective_on <= self._as_of.isoformat())
+        return list(self._connection.scalars(query))
+
+    def check_known(self, deal: str) -> None:
+        """NotFound for a deal that is not on the record, or was not then."""
+        query = sa.select(
+            sa.func.min(events.c.effective_on), sa.func.min(events.c.recorded_at)
+        ).where(events.c.deal == deal)
+        effective, recorded = self._connection.execute(query).one()
+        if effective is None:
+            raise NotFound(
+                f"Deal {deal!r} is not on the record; 'accord list' shows those that are."
+            )
+        day = self._as_of or date.max
+        if self._limited and all(event.on > day for event in self.history(deal)):
+            asked = []
+            if self._as_of:
+                asked.append(f"as of {self._as_of}")
+            if self._known_at is not None:
+                asked.append(f"known at {self.params(deal)['known_at']}")
+            raise NotFound(
+                f"Deal {deal!r} is not on the record {', '.join(asked)}; "
+                f"it is from {effective}, recorded at {recorded}."
+            )
+
+    def _horizon(self, known_at: KnownAt | None) -> int:
+        """The last position that was on the record."""
+        if known_at is None:
+            return self._head.size
+        if isinstance(known_at, int):
+            if known_at > self._head.size:
+                raise NotFound(
+                    f"There is no position {known_at:,}: "
+                    f"the record has {self._head.size:,} events."
+                )
+            return known_at
+        stamp, known, unknown = stamp_time(known_at), 0, self._head.size + 1
+        # Recorded time never goes back, and positions have no gaps.
+        while unknown - known > 1:
+            middle = (known + unknown) // 2
+            at = sa.select(events.c.recorded_at).where(events.c.position == middle)
+            if (self._connection.scalar(at) or "") <= stamp:
+                known = middle
+            else:
+                unknown = middle
+        return known
+
+
+def digest_of(rows: Sequence[Any], about: Any = None) -> str:
+    """The SHA-256 over the rows' JSONL, in hexadecimal; `about` is the first line."""
+    lines = [about, *rows] if about is not None else rows
+    return hashlib.sha256(b"".join(to_json(row) + b"\n" for row in lines)).hexdigest()

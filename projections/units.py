@@ -1,0 +1,18 @@
+"""Which columns of an answer hold a quantity, and in what unit: by their names alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+_QUANTITIES: Final = frozenset({"quantity", "value", "amount", "size", "power", "cap", "committed", "unlocked", "requested", "approved", "disbursed", "clawed_back", "available", "locked", "overfunded", "returned", "certified", "first_baseline", "baseline", "forecast", "accepted", "variance"})  # fmt: skip
+"""Columns that hold a quantity in their row's `unit`."""
+
+
+def unit_of(row: Mapping[str, Any], name: str) -> str | None:
+    """The unit of a column's quantity in a row; an id that is all digits is none."""
+    if name.endswith("_w"):
+        return "W"
+    prefix = name.partition("_")[0]
+    found = row.get("unit") if name in _QUANTITIES else row.get(f"{prefix}_unit")
+    return str(found) if found else None

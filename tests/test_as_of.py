@@ -1,0 +1,197 @@
+"""As-of answers beside a naive reference: a plain loop over an export.
+
+The reference shares with the software only each view's fold and the way its answer is
+drawn: no stored rows, no snapshots, no SQL.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import tempfile
+from datetime import UTC, date, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Desk
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ledger.errors import AccordError, NotFound
+from ledger.event import Reversed
+from ledger.recheck import recheck
+from ledger.transcoding import decode
+from ledger.transfer import export
+from projections.projector import Projections, create_views
+from projections.registry import VIEWS
+from projections.view import Book, Drawn, Rows
+
+MACHINE, REAL = "milestone-machine", "openai-nvidia"
+
+
+def naive(lines: list[bytes], deal: str, as_of: Any, known_at: Any, today: date) -> Any:
+    """What each view says, by a plain loop over the lines of an export."""
+    known = []
+    for line in lines:
+        event = decode(line)
+        if isinstance(known_at, int):
+            in_time = event.position <= known_at
+        else:
+            in_time = known_at is None or event.identity.recorded_at <= known_at
+        if event.deal == deal and in_time:
+            known.append(event)
+    gone = {e.data.position for e in known if isinstance(e.data, Reversed)}
+    rows: dict[str, Rows[Any]] = {view.name: Rows() for view in VIEWS}
+    for event in known:
+        if as_of and event.on > as_of and not isinstance(event.data, Reversed):
+            continue
+        for view in VIEWS:
+            if view.record or event.position not in gone:
+                view.fold(rows[view.name], event)
+    book = Book(deal, rows, as_of or today, limited=as_of is not None)
+    found: dict[str, Drawn] = {view.name: view.draw(book) for view in VIEWS}
+    return found, any(not as_of or event.on <= as_of for event in known)
+
+
+def requests(desk: Desk, name: str) -> list[Any]:
+    """The commands of a packaged deal."""
+    text = files("cli").joinpath(f"deals/{name}.jsonl").read_text("utf-8")
+    return [desk.request(**json.loads(line)) for line in text.splitlines()]
+
+
+def play(desk: Desk, seed: int, reversals: int) -> None:
+    """Record both packaged deals over some months, and reverse some of it on the way."""
+    chance = random.Random(seed)  # noqa: S311
+    desk.clock.now = datetime(2026, 8, 1, tzinfo=UTC)
+    for name in chance.sample([MACHINE, REAL], 2):
+        waiting = requests(desk, name)
+        waiting = waiting[: chance.randint(1, len(waiting))]
+        stops = sorted(chance.choices(range(len(waiting) + 1), k=reversals))
+        start = 0
+        for stop in [*stops, len(waiting)]:
+            record(desk, waiting[start:stop])
+            start = stop
+            desk.clock.advance(days=chance.choice([0, 1, 20]))
+            reverse_some(desk, name, chance)
+
+
+def record(desk: Desk, waiting: list[Any]) -> None:
+    """Record what can be recorded: what relied on something reversed is refused."""
+    try:
+        desk.ledger.execute_batch(list(enumerate(waiting)))
+    except AccordError:
+        for request in waiting:
+            try:
+                desk.ledger.execute(request)
+            except AccordError:
+                continue
+
+
+def reverse_some(desk: Desk, deal: str, chance: random.Random) -> None:
+    """Ask for an entry, and all that relied on it, to be reversed; mostly approve it."""
+    size = desk.store.head().size
+    mine = [at for at, data in desk.store.entries([deal])][1:]
+    if not mine:
+        return
+    day = desk.clock().date().isoformat()
+    keys = {"deal": deal, "on": day, "reason": "A slip"}
+    try:
+        (asked,) = desk.do(
+            "reverse request",
+            positions=[chance.choice(mine)],
+            with_reliant=chance.random() < 0.8,
+            actor="rae@audit",
+            **keys,
+        )
+    except AccordError:
+        assert desk.store.head().size == size
+        return
+    verb = chance.choice(["approve", "approve", "approve", "reject"])
+    more = {"ground": "It was right"} if verb == "reject" else {}
+    name = asked.stream.rpartition("/")[2]
+    desk.clock.advance(days=chance.choice([0, 3]))
+    try:
+        desk.do(f"reverse {verb}", reversal=name, actor="max@audit", **more, **keys)
+    except AccordError as refused:
+        pytest.fail(f"{asked.data}: {refused}")
+
+
+def exported(desk: Desk) -> list[bytes]:
+    """The lines of an export."""
+    out = io.BytesIO()
+    export(desk.store, out)
+    return out.getvalue().splitlines()
+
+
+def compare(desk: Desk, views: Projections, lines: list[bytes], pairs: Any) -> None:
+    """Hold every view of both deals against the reference, at some pairs of dates."""
+    today = desk.clock().date()
+    for as_of, known_at in pairs:
+        for deal in (MACHINE, REAL):
+            expected, there = naive(lines, deal, as_of, known_at, today)
+            for view in VIEWS:
+                asked = {"as_of": as_of, "known_at": known_at}
+                if not there:
+                    with pytest.raises(NotFound):
+                        views.answer(view.name, deal, **asked)
+                    continue
+                answer = views.answer(view.name, deal, **asked)
+                drawn = expected[view.name]
+                assert answer.rows == drawn.rows, (view.name, deal, asked)
+                assert answer.about == drawn.about, (view.name, deal, asked)
+                assert answer.totals == {"rows": len(drawn.rows), **drawn.totals}
+
+
+days = st.none() | st.dates(date(2023, 1, 1), date(2027, 12, 31))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    seed=st.integers(0, 10**6),
+    reversals=st.integers(0, 4),
+    pairs=st.lists(st.tuples(days, st.none() | st.floats(0, 1)), max_size=3),
+)
+def test_any_view_at_any_time_is_what_a_naive_loop_gives(seed, reversals, pairs):
+    """Random histories with reversals: every view equals the plain loop, stored or not."""
+    with tempfile.TemporaryDirectory() as folder:
+        desk = Desk(Path(folder) / "accord.db")
+        create_views(desk.store)
+        views = Projections(desk.store)
+        play(desk, seed, 0)
+        views.catch_up()
+        play_on = random.Random(seed)  # noqa: S311
+        for _ in range(reversals):
+            reverse_some(desk, play_on.choice([MACHINE, REAL]), play_on)
+        lines = exported(desk)
+        size = len(lines)
+        stamps = [decode(line).identity.recorded_at for line in lines]
+        asked: list[Any] = [(None, None), (desk.clock().date(), None)]
+        for as_of, part in pairs:
+            place = None if part is None else round(part * size)
+            asked.append((as_of, place))
+            asked.append((as_of, stamps[place - 1] if place else None))
+        compare(desk, views, lines, asked)
+        views.catch_up()
+        views.verify()
+        compare(desk, views, lines, asked[:1])
+        desk.ledger.close()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_history_with_reversals_on_the_way_stands_up_to_the_rules(tmp_path, seed):
+    """Entries recorded between reversals: the record rechecks clean, rebuilt or not."""
+    desk = Desk(tmp_path / "accord.db")
+    create_views(desk.store)
+    views = Projections(desk.store)
+    play(desk, seed, 6)
+    assert recheck(desk.store).findings == []
+    lines = exported(desk)
+    compare(desk, views, lines, [(None, None)])
+    views.catch_up()
+    compare(desk, views, lines, [(None, None), (date(2026, 1, 1), len(lines) // 2)])
+    views.rebuild()
+    views.verify()
+    desk.ledger.close()
