@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.output import FICTION, PART_FICTION, Sheet, shown
+from cli.output import FICTION, PART_FICTION, Sheet, heading, shown
 from cli.progress import progress
 from cli.session import session
 
 if TYPE_CHECKING:
     from projections.projector import Projections
-    from projections.reading import Answer
+    from projections.reading import Answer, KnownAt
 
 
 @contextmanager
@@ -31,11 +31,16 @@ def projections() -> Iterator[Projections]:
 
 
 def ask(
-    view: str, deal: str | None, as_of: date | None, known_at: datetime | None
+    view: str, deal: str | None, as_of: date | None, known_at: KnownAt | None
 ) -> Answer:
     """One answer; its note, if it has one, goes to stderr."""
     with projections() as views:
         answer = views.answer(view, deal, as_of=as_of, known_at=known_at)
+    return noted(answer)
+
+
+def noted(answer: Answer) -> Answer:
+    """The answer; its note, if it has one, goes to stderr."""
     if answer.note:
         click.echo(f"note: {answer.note}", err=True)
     return answer
@@ -46,21 +51,12 @@ def sheet_of(answer: Answer) -> Sheet:
     whole = whole_of(answer)
     return Sheet(
         rows=whole["rows"],
-        columns=columns_of(answer),
+        columns=answer.columns,
         whole=whole,
         title=_title(answer),
         label=_label(answer, whole["rows"]),
         footer=footer_of(whole),
     )
-
-
-def columns_of(answer: Answer) -> tuple[str, ...]:
-    """The columns of an answer, in order, whether or not it has rows."""
-    from projections.registry import view_named
-
-    columns = view_named(answer.view).row.__struct_encode_fields__
-    over_deals = answer.params["deal"] is None and "deal" not in columns
-    return ("deal", "fictional", *columns) if over_deals else columns
 
 
 def _label(answer: Answer, rows: Sequence[Mapping[str, Any]]) -> str:
@@ -96,6 +92,9 @@ def footer_of(whole: dict[str, Any]) -> list[tuple[str, str]]:
     asked = [f"{whole['view']} v{whole['version']}"]
     if params["deal"]:
         asked.append(f"deal {params['deal']}")
+    for name, value in params.items():
+        if name not in {"deal", "as_of", "known_at"} and value is not None:
+            asked.append(f"{heading(name)} {shown(value)}")
     known_at = shown(params["known_at"]) if params["known_at"] else "now"
     dates = f"as of {params['as_of'] or 'no limit'}; known at {known_at}"
     return [

@@ -41,6 +41,36 @@ def verify_record(*, views: bool, form: str) -> None:
     click.echo(f"ok: {', '.join(parts)}")
 
 
+def recheck_record(form: str) -> None:
+    """Judge the record again, and say what today's rules would refuse; exit 1 then."""
+    from ledger.recheck import Finding, recheck
+    from ledger.transcoding import to_builtins
+
+    with session().store() as store, progress("Rechecking") as bar:
+        report = recheck(store, bar)
+    rows = [to_builtins(finding) for finding in report.findings]
+    counts = {
+        "events": report.events,
+        "unlocks": report.unlocks,
+        "certificates": report.certificates,
+        "equity": report.equity,
+    }
+    said = (
+        f"{plural(report.events, 'event')} judged again; recomputed "
+        f"{plural(report.unlocks, 'unlock')}, "
+        f"{plural(report.certificates, 'certificate sum')}, "
+        f"{plural(report.equity, 'equity consideration')}"
+    )
+    columns = Finding.__struct_encode_fields__
+    whole = {"ok": not rows, **counts, "findings": rows}
+    if form != "table" or rows:
+        write(Sheet(rows, columns, whole, title="Found"), form)
+    if form == "table":
+        click.echo(f"{'found ' + str(len(rows)) if rows else 'ok'}: {said}")
+    if rows:
+        click.get_current_context().exit(1)
+
+
 def _verify_views(store: Any) -> int:
     from projections.projector import Projections
     from projections.registry import VIEWS

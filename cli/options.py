@@ -53,6 +53,18 @@ def parse_moment(text: str) -> datetime:
         raise InvalidValue(f"{text!r} is not a time in the calendar.") from None
 
 
+def parse_position(text: str) -> int | None:
+    """Read `#` and a position; None for what begins otherwise."""
+    if not text.startswith("#"):
+        return None
+    digits = text[1:].replace(",", "")
+    if not re.fullmatch(r"[1-9][0-9]{0,17}", digits):
+        raise InvalidValue(
+            f"{text!r} is not a position. Write '#' and a number from 1, as in '#12'."
+        )
+    return int(digits)
+
+
 class Day(click.ParamType[date]):
     """A day of the calendar."""
 
@@ -65,14 +77,32 @@ class Day(click.ParamType[date]):
         return value if isinstance(value, date) else parse_date(value)
 
 
-class Moment(click.ParamType[datetime]):
-    """A time, or the end of a day."""
+class Moment(click.ParamType[datetime | int]):
+    """A time, the end of a day, or `#` and a position of the record."""
 
-    name = "DATETIME"
+    name = "DATETIME|#POSITION"
 
-    def convert(self, value: Any, _param: Any, _ctx: Any) -> datetime:
-        """Read a time; InvalidValue goes on to where errors become messages."""
-        return value if isinstance(value, datetime) else parse_moment(value)
+    def convert(self, value: Any, _param: Any, _ctx: Any) -> datetime | int:
+        """Read a time or position; InvalidValue goes on to where messages are made."""
+        if isinstance(value, datetime | int):
+            return value
+        return parse_position(value) or parse_moment(value)
+
+
+class Point(click.ParamType[date | datetime | int]):
+    """A day, on which something was so; a time or `#` and a position, when it was known."""
+
+    name = "DATE|TIME|#POSITION"
+
+    def convert(self, value: Any, _param: Any, _ctx: Any) -> date | datetime | int:
+        """Read a point; InvalidValue goes on to where messages are made."""
+        from ledger.values import parse_date
+
+        if isinstance(value, date | int):
+            return value
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+            return parse_date(value)
+        return parse_position(value) or parse_moment(value)
 
 
 class DealId(click.ParamType[str]):
@@ -182,7 +212,7 @@ def bitemporal(function: F) -> F:
             click.Option(
                 ["--known-at"],
                 type=Moment(),
-                metavar="DATETIME",
+                metavar="DATETIME|#POSITION",
                 help="Only what was on the record by then; a day means its end, UTC.",
             ),
             format_option(),

@@ -122,8 +122,13 @@ def write_history(sheet: Sheet) -> None:
     write_footer(sheet)
 
 
-def _write_event(console: Console, row: Row, width: int) -> None:
-    from rich.padding import Padding
+def print_event(row: Row) -> None:
+    """Write one event as the history does."""
+    _write_event(screen(), row, len(str(row["position"])))
+
+
+def event_line(row: Row, width: int) -> Text:
+    """An event in a line: where, when, what, and on which stream."""
     from rich.text import Text
 
     line = Text(f"{row['position']:>{width}}  {row['effective_on']}  ")
@@ -131,7 +136,16 @@ def _write_event(console: Console, row: Row, width: int) -> None:
     line.append(f"  {clean(row['stream'].partition('/')[2])}")
     if row["status"] in MARKS:
         line.append("  ").append_text(_status(row["status"]))
-    console.print(line)
+    if row.get("reversed_by"):
+        line.append(f"  ✗ reversed by {clean(row['reversed_by'])}", style="bold red")
+    return line
+
+
+def _write_event(console: Console, row: Row, width: int) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console.print(event_line(row, width))
     late = f", {row['lag_days']:,} days later" if row["lag_days"] else ""
     lines = [
         shown(row["what"]),

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from cli.compare import COMPARE
+from cli.history import history
 from cli.options import DealId, ViewName, bitemporal
+from cli.replay import replay
 
 if TYPE_CHECKING:
     from cli.output import Sheet
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command(name="list")
 @bitemporal
-def list_(as_of: date | None, known_at: datetime | None, form: str) -> None:
+def list_(as_of: date | None, known_at: datetime | int | None, form: str) -> None:
     r"""List all deals, a line each.
 
     \b
@@ -29,7 +32,9 @@ def list_(as_of: date | None, known_at: datetime | None, form: str) -> None:
 @click.command()
 @click.argument("deal", type=DealId())
 @bitemporal
-def show(deal: str, as_of: date | None, known_at: datetime | None, form: str) -> None:
+def show(
+    deal: str, as_of: date | None, known_at: datetime | int | None, form: str
+) -> None:
     r"""Show a deal's standing: its two ladders, state, conditions, disputes, links.
 
     An announced figure never counts as committed. Without --as-of there is no limit
@@ -52,7 +57,7 @@ def view(
     name: str | None,
     deal: str | None,
     as_of: date | None,
-    known_at: datetime | None,
+    known_at: datetime | int | None,
     form: str,
 ) -> None:
     r"""Show a view, of one deal or of all; without a name, list the views.
@@ -69,30 +74,11 @@ def view(
         _write(name, deal, as_of, known_at, form)
 
 
-@click.command()
-@click.argument("deal", type=DealId(), required=False)
-@bitemporal
-def history(
-    deal: str | None,
-    as_of: date | None,
-    known_at: datetime | None,
-    form: str,
-) -> None:
-    r"""List the events, newest last: what happened, who recorded it, on what evidence.
-
-    \b
-    Example:
-      accord history openai-nvidia
-      accord history --known-at 2026-03-31 --format jsonl
-    """
-    _write("timeline", deal, as_of, known_at, form)
-
-
 def _write(
     name: str,
     deal: str | None,
     as_of: date | None,
-    known_at: datetime | None,
+    known_at: datetime | int | None,
     form: str,
 ) -> None:
     """Ask, and write the answer; as a page of its own where its table form has one."""
@@ -122,4 +108,11 @@ def _write_views(form: str) -> None:
     write(Sheet(rows, ("view", "question"), {"views": rows}), form)
 
 
-READS: Final[tuple[click.Command, ...]] = (list_, show, view, history)
+READS: Final[tuple[click.Command, ...]] = (
+    list_,
+    show,
+    view,
+    history,
+    replay,
+    *COMPARE,
+)

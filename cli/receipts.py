@@ -49,7 +49,7 @@ def print_receipts(receipts: Sequence[Receipt], form: str) -> None:
 
 def print_proposed(ledger: Ledger, events: Sequence[Event[Any]], form: str) -> None:
     """Print what a dry run would record, and what that would change."""
-    from cli.changes import changes_of, print_changes
+    from cli.changes import change_table, changes_of
 
     rows = [_row(event) for event in events]
     changes = changes_of(ledger.store, events)
@@ -62,7 +62,10 @@ def print_proposed(ledger: Ledger, events: Sequence[Event[Any]], form: str) -> N
             write(Sheet(_by_type(rows), _COUNTED, None, title=title), form)
         else:
             write(Sheet(rows, _SHOWN[1:], None, title=title), form)
-        print_changes(screen(), changes)
+        console = screen()
+        console.print()
+        console.print("Would change", style="bold")
+        console.print(change_table(changes))
     click.echo("Dry run: nothing was written.", err=True)
 
 

@@ -9,6 +9,7 @@ import click
 
 from cli.options import NearestGroup, ViewName, formatted, placed, read_bytes
 from cli.progress import progress
+from cli.reverse import REVERSE
 from cli.session import session
 
 if TYPE_CHECKING:
@@ -163,6 +164,27 @@ def verify(views: bool, form: str) -> None:
     verify_record(views=views, form=form)
 
 
+@click.command()
+@placed
+@formatted
+def recheck(form: str) -> None:
+    r"""Judge the whole history again by today's rules, and compute its figures again.
+
+    Each event is held against every rule about the state before it, in recorded order;
+    unlocks, certificate sums and equity considerations are computed again from their
+    recorded inputs. What a rule would refuse today is reported; it stays, and counts.
+    Exits 1 where anything is found.
+
+    \b
+    Example:
+      accord recheck
+      accord recheck --format csv
+    """
+    from cli.checks import recheck_record
+
+    recheck_record(form)
+
+
 @click.group(cls=NearestGroup)
 def views() -> None:
     """Look after the stored views: their state, and building them anew."""
@@ -267,6 +289,8 @@ RECORD: Final[tuple[click.Command, ...]] = (
     demo,
     append,
     verify,
+    recheck,
+    REVERSE,
     export,
     import_,
     views,

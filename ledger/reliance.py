@@ -24,6 +24,7 @@ from ledger.past import Check, Past
 from ledger.reversal import EVENTS
 
 DRAWS: Final = (DrawdownRequested, DrawdownApproved, DisbursementInstructed)
+LIMITS: Final = frozenset({"FND-01", "FND-12"})
 
 
 class Reliant(NamedTuple):
@@ -84,7 +85,7 @@ def _why(
         return ""
     if isinstance(refusal, NotFound):
         return str(refusal)
-    limit = refusal.code == "FND-01" and isinstance(event.data, DRAWS)
+    limit = refusal.code in LIMITS and isinstance(event.data, DRAWS)
     if limit and event.data.drawdown in paid:
         return ""
     return f"{refusal.code}: {refusal.sentence}"

@@ -8,7 +8,7 @@ reversed by then is left out.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -42,6 +42,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[Any]
     totals: dict[str, Any]
     about: Any
+    columns: tuple[str, ...]
     digest: str
     tree_head: str
     fictional: bool
@@ -70,7 +71,7 @@ class Reading:
         self.position = self._horizon(known_at)
         limited = as_of is not None or self.position < self._head.size
         self._tracked = {} if limited else tracked(connection)
-        self._limited = limited
+        self.limited = limited
         self._stale = False
         self._cache: dict[tuple[str, int], list[Event[Any]]] = {}
 
@@ -93,19 +94,55 @@ class Reading:
         if deal is None and view.name == "timeline":
             # The history of all deals is told in the order of the record.
             rows.sort(key=lambda row: row["position"])
-        return Answer(
-            view=view.name,
+        columns = view.row.__struct_encode_fields__
+        if deal is None and view.name != "deals":
+            columns = ("deal", "fictional", *columns)
+        return self.told(
+            view.name,
+            rows,
+            columns,
+            deal=deal,
             version=view.version,
-            params=self.params(deal),
+            totals=totals,
+            about=about,
+            fictional=bool(made_up) and all(made_up),
+        )
+
+    def told(
+        self,
+        name: str,
+        rows: list[Any],
+        columns: tuple[str, ...],
+        *,
+        deal: str | None,
+        fictional: bool,
+        version: int = 1,
+        totals: Mapping[str, Any] | None = None,
+        about: Any = None,
+        asked: Mapping[str, str | None] | None = None,
+    ) -> Answer:
+        """Rows as an answer of this reading, with the control footer.
+
+        `asked` are parameters beside the deal and the two dates.
+        """
+        return Answer(
+            view=name,
+            version=version,
+            params={**self.params(deal), **(asked or {})},
             position=self.position,
             rows=rows,
-            totals={"rows": len(rows), **totals},
+            totals={"rows": len(rows), **(totals or {})},
             about=about,
+            columns=columns,
             digest=digest_of(rows, about),
             tree_head=self.root.hex(),
-            fictional=bool(made_up) and all(made_up),
+            fictional=fictional,
             note=self.note,
         )
+
+    def fictional(self, deal: str) -> bool:
+        """Whether a deal is fiction."""
+        return agreement_of(self.book(deal, DEALS)).fictional
 
     def params(self, deal: str | None) -> dict[str, str | None]:
         """What was asked, as it was resolved.
@@ -175,7 +212,7 @@ class Reading:
     def _rows(self, view: View, deal: str) -> Rows[Any]:
         version, position = self._tracked.get(view.name, (0, 0))
         start = position if version == view.version else 0
-        if not self._limited and start < self.position:
+        if not self.limited and start < self.position:
             self._stale = True
         news = self.history(deal, start)
         if start and not view.record and any(marks(news)):
@@ -208,8 +245,7 @@ class Reading:
             raise NotFound(
                 f"Deal {deal!r} is not on the record; 'accord list' shows those that are."
             )
-        day = self._as_of or date.max
-        if self._limited and all(event.on > day for event in self.history(deal)):
+        if self.limited and not self.knows(deal):
             asked = []
             if self._as_of:
                 asked.append(f"as of {self._as_of}")
@@ -219,6 +255,18 @@ class Reading:
                 f"Deal {deal!r} is not on the record {', '.join(asked)}; "
                 f"it is from {effective}, recorded at {recorded}."
             )
+
+    def knows(self, deal: str) -> bool:
+        """Whether anything of a deal was on the record, and so by then."""
+        if not self.limited:
+            return bool(self.history(deal))
+        day = self._as_of or date.max
+        return any(event.on <= day for event in self.history(deal))
+
+    @property
+    def limited_by_day(self) -> bool:
+        """Whether what was so only after the day is left out."""
+        return self._as_of is not None
 
     def _horizon(self, known_at: KnownAt | None) -> int:
         """The last position that was on the record."""

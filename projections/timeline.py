@@ -67,25 +67,32 @@ def _happened(rows: Rows[TimelineRow], event: Event[Any]) -> None:
         if taken_back is not None:
             taken_back.reversed_by = f"{event.data.reversal} (#{event.position})"
             rows.put(taken_back)
+    rows.put(_row(event))
+
+
+def line_of_event(event: Event[Any]) -> TimelineLine:
+    """An event as a line of the timeline, by itself."""
+    return line_of(TimelineLine, _row(event))
+
+
+def _row(event: Event[Any]) -> TimelineRow:
     recorded = event.identity.recorded_at
     assert recorded is not None
     day = recorded.astimezone(UTC).date()
     provenance = event.provenance
-    rows.put(
-        TimelineRow(
-            key=_key(event.position),
-            position=event.position,
-            effective_on=event.on.isoformat(),
-            recorded_at=stamp_time(recorded),
-            lag_days=max(0, (day - event.on).days),
-            type=event.data.tag(),
-            stream=event.stream,
-            what=_what(event),
-            actor=f"{provenance.actor}@{provenance.party}",
-            status=provenance.status,
-            reason=provenance.reason,
-            evidence="; ".join(_source(item) for item in provenance.evidence),
-        )
+    return TimelineRow(
+        key=_key(event.position),
+        position=event.position,
+        effective_on=event.on.isoformat(),
+        recorded_at=stamp_time(recorded),
+        lag_days=max(0, (day - event.on).days),
+        type=event.data.tag(),
+        stream=event.stream,
+        what=_what(event),
+        actor=f"{provenance.actor}@{provenance.party}",
+        status=provenance.status,
+        reason=provenance.reason,
+        evidence="; ".join(_source(item) for item in provenance.evidence),
     )
 
 

@@ -182,6 +182,26 @@ def test_what_was_paid_is_left_to_overfunding(desk):
     assert desk.get(Funding, desk.deal).facilities["main"].overfunded_since is None
 
 
+def test_a_payment_made_after_a_cure_is_left_to_overfunding(desk):
+    """Without the unlock that cured it, the facility is overfunded by all that was paid."""
+    deals.unlocked(desk)
+    deals.pay(desk)
+    on = "2025-06-10"
+    desk.do("certificate revoke", certificate="C-1", ground="A doubt", on=on)
+    deals.certify(desk, "C-2", ["maker/R2"], on=on)
+    unlock, cured = desk.do("funding unlock", tranche="T1", on=on)
+    assert cured.data.tag() == "funding.overfunding_cured"
+    for line in deals.draw("D2", value_on="2025-06-20"):
+        paid = {"value_on": on} if line["command"].endswith("settle") else {}
+        desk.do(**{**line, **paid, "on": on})
+    (asked,) = request(desk, unlock.position, with_reliant=True)
+    named = [target.position for target in asked.data.targets]
+    assert named == [unlock.position, cured.position]
+    declared = approve(desk)[-1]
+    assert str(declared.data.excess) == "20000000.00 USD"
+    assert recheck(desk.store).findings == []
+
+
 def test_a_payment_booked_by_mistake_cures_what_it_had_broken(desk):
     """Reversing the settlement of an overfunded facility takes its flag off."""
     deals.unlocked(desk)

@@ -1,0 +1,184 @@
+"""`accord replay`: a deal's history event by event, and what each event changed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from cli.options import DealId, Point, bitemporal
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ledger.event import Event
+    from projections.changes import Step
+
+COLUMNS: Final = (
+    "position",
+    "type",
+    "stream",
+    "effective_on",
+    "recorded_at",
+    "actor",
+    "status",
+    "changes",
+)
+
+
+@click.command()
+@click.argument("deal", type=DealId())
+@click.option("--from", "first", type=Point(), help="Begin there; see below.")
+@click.option(
+    "--to", "last", type=Point(), help="End there, that day or time included."
+)
+@click.option("--step", is_flag=True, help="Wait for a key after each event.")
+@bitemporal
+def replay(
+    deal: str,
+    first: date | datetime | int | None,
+    last: date | datetime | int | None,
+    *,
+    step: bool,
+    as_of: date | None,
+    known_at: datetime | int | None,
+    form: str,
+) -> None:
+    r"""Play a deal's history back, showing under each event what it changed.
+
+    Events come in the order in which they were recorded. A day given to --from and
+    --to is when something was so; a time, or # and a position, when it was recorded.
+
+    \b
+    Example:
+      accord replay milestone-machine --from 2024-03-01 --to 2024-03-31
+      accord replay openai-nvidia --from '#12' --format jsonl
+      accord replay milestone-machine --step
+    """
+    from cli.answers import noted, projections, sheet_of
+    from cli.output import write
+    from projections.changes import Player
+
+    if step and not (sys.stdin.isatty() and form == "table"):
+        raise click.UsageError("--step needs a terminal, and the table form.")
+    with projections() as views, views.reading(as_of, known_at) as reading:
+        reading.check_known(deal)
+        player = Player(deal, reading.day, limited=as_of is not None)
+        steps = [
+            one
+            for one in player.play(reading.history(deal))
+            if within(one.event, first, last)
+        ]
+        answer = noted(
+            reading.told(
+                "replay",
+                [_row(one) for one in steps],
+                COLUMNS,
+                deal=deal,
+                fictional=reading.fictional(deal),
+                asked={"from": point_text(first), "to": point_text(last)},
+            )
+        )
+    sheet = sheet_of(answer)
+    if form == "table":
+        _play(sheet, step=step)
+    else:
+        if form == "csv":
+            from cli.changes import COLUMNS as FIGURES
+
+            sheet.columns = (*COLUMNS[:-1], *FIGURES)
+            sheet.rows = [
+                {**row, **change} for row in sheet.rows for change in row["changes"]
+            ]
+        write(sheet, form)
+
+
+def within(
+    event: Event[Any],
+    first: date | datetime | int | None,
+    last: date | datetime | int | None,
+) -> bool:
+    """Whether an event lies between two points, both included."""
+    return (first is None or _place(event, first) >= first) and (  # type: ignore[operator]
+        last is None or _place(event, last) <= last  # type: ignore[operator]
+    )
+
+
+def _place(
+    event: Event[Any], point: date | datetime | int
+) -> date | datetime | int | None:
+    """Where an event lies on the axis that a point is on."""
+    match point:
+        case int():
+            return event.position
+        case datetime():
+            return event.identity.recorded_at
+        case _:
+            return event.on
+
+
+def point_text(point: date | datetime | int | None) -> str | None:
+    """A point as it is written."""
+    from ledger.transcoding import stamp_time
+
+    match point:
+        case None:
+            return None
+        case int():
+            return f"#{point}"
+        case datetime():
+            return stamp_time(point)
+        case _:
+            return point.isoformat()
+
+
+def _row(step: Step) -> dict[str, Any]:
+    from ledger.transcoding import stamp_time, to_builtins
+    from projections.changes import who
+
+    event = step.event
+    assert event.identity.recorded_at is not None
+    return {
+        "position": event.position,
+        "type": event.data.tag(),
+        "stream": event.stream,
+        "effective_on": event.on.isoformat(),
+        "recorded_at": stamp_time(event.identity.recorded_at),
+        "actor": who(event),
+        "status": event.provenance.status,
+        "changes": [to_builtins(change) for change in step.changes],
+    }
+
+
+def _play(sheet: Any, *, step: bool) -> None:
+    from cli.output import screen, write_footer, write_heading
+
+    console = screen()
+    write_heading(console, sheet)
+    width = max((len(str(row["position"])) for row in sheet.rows), default=1)
+    for row in sheet.rows:
+        _write_step(console, row, width)
+        if step and _stops(console):
+            break
+    console.print()
+    write_footer(sheet)
+
+
+def _write_step(console: Console, row: Mapping[str, Any], width: int) -> None:
+    from cli.changes import change_table
+    from cli.pages import event_line
+
+    console.print(event_line(row, width))
+    if row["changes"]:
+        console.print(change_table(row["changes"], indent=width + 2))
+
+
+def _stops(console: Console) -> bool:
+    """Wait for a key; q, Escape and Ctrl-C stop."""
+    console.print("any key: next; q: stop", style="dim", end="\r")
+    key = click.getchar()
+    console.print(" " * 24, end="\r")
+    return key in {"q", "Q", "\x1b", "\x03", "\x04"}

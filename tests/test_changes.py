@@ -1,0 +1,138 @@
+"""What each event changed: a replay's changes, in order, make exactly the views."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Desk
+from test_as_of import MACHINE, REAL, play
+
+from projections.changes import (
+    CHANGING,
+    Change,
+    Player,
+    blame,
+    diff,
+    tables_of,
+)
+from projections.projector import Projections, create_views
+from projections.registry import BY_NAME
+
+
+@pytest.fixture(scope="module", params=[0, 1, 2], ids=lambda seed: f"seed {seed}")
+def played(request: Any, tmp_path_factory: Any) -> Any:
+    """Both packaged deals, recorded over months, with reversals between."""
+    desk = Desk(tmp_path_factory.mktemp("changes") / "accord.db")
+    create_views(desk.store)
+    play(desk, request.param, request.param * 3)
+    views = Projections(desk.store)
+    views.catch_up()
+    yield desk, views
+    desk.ledger.close()
+
+
+def apply(tables: dict[str, dict[str, dict[str, Any]]], change: Change) -> None:
+    """Apply a change to the rows so far: a row is there while it says anything."""
+    table = tables.setdefault(change.view, {})
+    row = table.setdefault(change.row, dict(change.key))
+    row[change.figure] = change.new
+    if all(value is None for name, value in row.items() if name not in change.key):
+        del table[change.row]
+
+
+def said(tables: Any) -> Any:
+    """Rows without what they leave unsaid."""
+    return {
+        view: {
+            name: {k: v for k, v in row.items() if v is not None}
+            for name, row in table.items()
+        }
+        for view, table in tables.items()
+        if table
+    }
+
+
+@pytest.mark.parametrize("deal", [MACHINE, REAL])
+@pytest.mark.parametrize("as_of", [None, date(2025, 12, 31)])
+def test_a_replays_changes_add_up_to_the_current_views(played, deal, as_of):
+    """Every change of a replay, applied in order, gives the rows of every view."""
+    _, views = played
+    with views.reading(as_of) as reading:
+        player = Player(deal, reading.day, limited=as_of is not None)
+        tables: dict[str, Any] = said(player.tables)
+        for step in player.play(reading.history(deal)):
+            for change in step.changes:
+                assert change.old != change.new
+                before = tables.get(change.view, {}).get(change.row, {})
+                assert before.get(change.figure) == change.old
+                apply(tables, change)
+        current = tables_of(reading, deal)
+    assert said(tables) == said(current)
+
+
+@pytest.mark.parametrize("deal", [MACHINE, REAL])
+def test_a_diff_leads_from_one_reading_to_the_other(played, deal):
+    """What differs between two positions, applied to the first, gives the second."""
+    desk, views = played
+    size = desk.store.head().size
+    for old, new in ((1, size), (size // 3, size // 2), (size, size // 2)):
+        with views.reading(None, old) as one, views.reading(None, new) as other:
+            if not other.knows(deal):
+                continue
+            found = diff(one, other, deal)
+            tables = said(tables_of(one, deal)) if one.knows(deal) else {}
+            for change in found:
+                apply(tables, change)
+            assert said(tables) == said(tables_of(other, deal))
+
+
+def test_nothing_differs_from_itself(played):
+    """Between a moment and itself nothing changed."""
+    _, views = played
+    with views.reading() as one, views.reading() as other:
+        assert diff(one, other, REAL) == []
+
+
+def test_each_figure_names_the_event_that_set_it(played):
+    """Blame covers every figure of a view, with an event that is on the deal's record."""
+    _, views = played
+    with views.reading() as reading:
+        positions = {event.position for event in reading.history(MACHINE)}
+        current = said(tables_of(reading, MACHINE))
+        for view in CHANGING:
+            found = blame(view, reading, MACHINE)
+            assert {origin.position for origin in found} <= positions
+            told = {(origin.row, origin.figure): origin.value for origin in found}
+            expected = {
+                (name, figure): value
+                for name, row in current.get(view.name, {}).items()
+                for figure, value in row.items()
+                if name == "about" or figure not in view.key
+            }
+            # What stands from the beginning was set by no event.
+            first = said(Player(MACHINE, reading.day, (view,)).tables)
+            start = first.get(view.name, {})
+            for (name, figure), value in expected.items():
+                if (name, figure) in told:
+                    assert told[name, figure] == value
+                else:
+                    assert start[name][figure] == value
+
+
+def test_blame_names_the_settlement(tmp_path: Path):
+    """What was disbursed was last set by the event that settled it."""
+    import deals
+
+    desk = Desk(tmp_path / "accord.db")
+    create_views(desk.store)
+    deals.unlocked(desk)
+    deals.pay(desk)
+    with Projections(desk.store).reading() as reading:
+        found = blame(BY_NAME["standing"], reading, desk.deal)
+    set_by = {origin.row: origin.type for origin in found}
+    assert set_by["funding/disbursed"] == "funding.disbursement_settled"
+    assert set_by["funding/unlocked"] == "funding.tranche_unlocked"
+    desk.ledger.close()
