@@ -197,8 +197,10 @@ def test_a_payment_made_after_a_cure_is_left_to_overfunding(desk):
     (asked,) = request(desk, unlock.position, with_reliant=True)
     named = [target.position for target in asked.data.targets]
     assert named == [unlock.position, cured.position]
-    declared = approve(desk)[-1]
-    assert str(declared.data.excess) == "20000000.00 USD"
+    approve(desk)
+    funding = desk.get(Funding, desk.deal)
+    assert str(funding.excess("main")) == "20000000.00 USD"
+    assert funding.facilities["main"].overfunded_since is not None
     assert recheck(desk.store).findings == []
 
 
