@@ -26,7 +26,9 @@ from hypothesis.stateful import (
 
 from ledger.errors import AccordError
 from ledger.integrity import verify
+from ledger.recheck import recheck
 from ledger.store import create_store
+from ledger.transcoding import decode
 from ledger.transfer import export, import_
 from projections.projector import Projections, create_views
 
@@ -85,6 +87,7 @@ class Partnership(RuleBasedStateMachine):
 
     def compare_copies(self) -> None:
         """Model == views == rebuilt views == imported copy, and the log verifies."""
+        assert recheck(self.desk.store).findings == []
         before = self.everything(self.views)
         self.views.rebuild()
         assert self.everything(self.views) == before
@@ -455,6 +458,42 @@ class Partnership(RuleBasedStateMachine):
         for number, tranche in enumerate(TRANCHES, start=1):
             if self.certified(deal) < number * ROOM_W:
                 mine["unlocked"][tranche] = 0
+
+    # Corrections.
+    @precondition(lambda self: any(m["draws"] for m in self.model.values()))
+    @rule(data=st.data())
+    def take_back(self, data: st.DataObject) -> None:
+        """Reverse a request that was not approved, or a payment that was booked."""
+        deal, name = self.some_draw(data)
+        draw = self.model[deal]["draws"][name]
+        requested = draw[2] == "requested"
+        wanted = {
+            "requested": ("funding.drawdown_requested",),
+            "approved": ("funding.drawdown_approved",),
+            "settled": (
+                "funding.disbursement_instructed",
+                "funding.disbursement_settled",
+            ),
+        }[draw[2]]
+        positions = [
+            item.id
+            for item in self.desk.store.select_notifications(1, 10_000, topics=wanted)
+            if decode(item.state).data.drawdown == name
+        ]
+        # Of those, the last: what was reversed before may have been recorded again.
+        positions = positions[-len(wanted) :]
+        keys = {"positions": positions, "reason": "A slip", "with_reliant": True}
+        if not self.attempt(True, "reverse request", deal, **keys):
+            return
+        reversals = self.desk.ledger.streams("reversal", deal)
+        latest = f"R-{len(list(reversals))}"
+        self.attempt(False, "reverse approve", deal, reversal=latest)
+        keys = {"reversal": latest, "actor": "max@audit"}
+        self.attempt(True, "reverse approve", deal, **keys)
+        if requested:
+            del self.model[deal]["draws"][name]
+        else:
+            draw[2] = "requested" if draw[2] == "approved" else "approved"
 
     # The model's own arithmetic.
     def some_draw(self, data: st.DataObject) -> tuple[str, str]:
