@@ -460,10 +460,13 @@ class Partnership(RuleBasedStateMachine):
                 mine["unlocked"][tranche] = 0
 
     # Corrections.
-    @precondition(lambda self: any(m["draws"] for m in self.model.values()))
-    @rule(data=st.data())
-    def take_back(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), amount=millions)
+    def take_back(self, data: st.DataObject, amount: int) -> None:
         """Reverse a request that was not approved, or a payment that was booked."""
+        if not any(mine["draws"] for mine in self.model.values()):
+            self.draw_down(DEALS[0], amount)
+        if not any(mine["draws"] for mine in self.model.values()):
+            return
         deal, name = self.some_draw(data)
         draw = self.model[deal]["draws"][name]
         requested = draw[2] == "requested"
