@@ -15,6 +15,7 @@ import click
 
 from cli.nouns import NOUNS, NounGroup
 from cli.options import NearestGroup
+from cli.proofs import PROOF
 from cli.reads import READS
 from cli.record import RECORD
 from cli.reference import REFERENCE
@@ -77,6 +78,7 @@ class Root(NearestGroup):
         return [
             ("The record", [str(command.name) for command in RECORD]),
             ("What it says", [str(command.name) for command in READS]),
+            ("What a stranger can check", [str(command.name) for command in PROOF]),
             ("Commands, by noun", list(NOUNS)),
             ("Reference", [str(command.name) for command in REFERENCE]),
         ]
@@ -160,7 +162,7 @@ root = Root(
     ],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for _command in (*RECORD, *READS, *REFERENCE):
+for _command in (*RECORD, *READS, *PROOF, *REFERENCE):
     root.add_command(_command)
 
 

@@ -6,8 +6,6 @@ signature over it by a key that the reader trusts has been verified.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import re
 from dataclasses import dataclass
@@ -19,11 +17,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PublicKey,
 )
 
+from ledger.base64text import base64_of, unbase64
 from ledger.errors import IntegrityFailure, InvalidValue
 
 ED25519: Final = b"\x01"
 """The type of signature, in front of every encoded key."""
-_PRIVATE: Final = "PRIVATE+KEY+"
+PRIVATE: Final = "PRIVATE+KEY+"
 _NAME: Final = re.compile(r"[^\s+\x00-\x1f\x7f]{1,200}")
 _LINE: Final = re.compile(r"— (\S+) ([A-Za-z0-9+/]+=*)")
 _MOST_SIGNATURES: Final = 64
@@ -38,7 +37,7 @@ class Signature:
     signature: bytes
 
     def __str__(self) -> str:
-        return f"— {self.name} {_base64(self.key_id + self.signature)}"
+        return f"— {self.name} {base64_of(self.key_id + self.signature)}"
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ class VerifierKey:
             ) from error
 
     def __str__(self) -> str:
-        encoded = _base64(ED25519 + self.public)
+        encoded = base64_of(ED25519 + self.public)
         return f"{self.name}+{self.key_id.hex()}+{encoded}"
 
 
@@ -152,9 +151,9 @@ class SignerKey:
     @classmethod
     def parse(cls, text: str) -> SignerKey:
         """Read what `str` wrote; InvalidValue where it is no such key."""
-        if not text.startswith(_PRIVATE):
+        if not text.startswith(PRIVATE):
             raise InvalidValue("This is no private key: it does not begin as one.")
-        name, key_id, encoded = _parts(text.strip().removeprefix(_PRIVATE))
+        name, key_id, encoded = _parts(text.strip().removeprefix(PRIVATE))
         key = cls(name, _unpacked(encoded))
         if key.verifier.key_id.hex() != key_id:
             raise InvalidValue(f"The private key of {name} is damaged.")
@@ -177,8 +176,8 @@ class SignerKey:
         return Note(note.text, (*note.signatures, made))
 
     def __str__(self) -> str:
-        encoded = _base64(ED25519 + self.seed)
-        return f"{_PRIVATE}{self.name}+{self.verifier.key_id.hex()}+{encoded}"
+        encoded = base64_of(ED25519 + self.seed)
+        return f"{PRIVATE}{self.name}+{self.verifier.key_id.hex()}+{encoded}"
 
     def __repr__(self) -> str:
         return f"SignerKey({self.name!r}, …)"
@@ -186,7 +185,7 @@ class SignerKey:
 
 def _signature(line: str) -> Signature:
     found = _LINE.fullmatch(line)
-    packed = _unbase64(found[2]) if found else None
+    packed = unbase64(found[2]) if found else None
     if found is None or packed is None or len(packed) <= 4 or "+" in found[1]:  # noqa: PLR2004 - a key id's bytes
         raise IntegrityFailure(f"This is no signature line: {line!r}.")
     return Signature(found[1], packed[:4], packed[4:])
@@ -203,21 +202,7 @@ def _parts(text: str) -> tuple[str, str, str]:
 
 
 def _unpacked(encoded: str) -> bytes:
-    packed = _unbase64(encoded)
+    packed = unbase64(encoded)
     if packed is None or packed[:1] != ED25519 or len(packed) != 33:  # noqa: PLR2004 - a type and 32 bytes
         raise InvalidValue("This is no Ed25519 key: its letters do not decode to one.")
     return packed[1:]
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-def _unbase64(text: str) -> bytes | None:
-    """The bytes of a text; None where it is not exactly how they are written."""
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    # The unused bits of the last letter could otherwise be changed unseen.
-    return data if _base64(data) == text else None
