@@ -39,6 +39,32 @@ def ask(
     return noted(answer)
 
 
+def ask_with_receipt(
+    view: str,
+    deal: str | None,
+    as_of: date | None,
+    known_at: KnownAt | None,
+    *,
+    receipt: str,
+    key_file: str,
+) -> Answer:
+    """One answer, and in a file a signed receipt of what it said."""
+    from cli.files import replacing
+    from cli.keys import read_signer
+    from projections.receipts import receipt_of
+
+    signer = read_signer(key_file)
+    with projections() as views:
+        with views.reading(as_of, known_at) as reading:
+            day = reading.day
+        answer = views.answer(view, deal, as_of=as_of, known_at=known_at, today=day)
+        note = signer.sign(receipt_of(views, answer, day).note)
+    with replacing(receipt) as out:
+        out.write(bytes(note))
+    click.echo(f"Wrote {receipt}, signed by {signer.name}.", err=True)
+    return noted(answer)
+
+
 def noted(answer: Answer) -> Answer:
     """The answer; its note, if it has one, goes to stderr."""
     if answer.note:

@@ -13,6 +13,7 @@ from cli.options import (
     NearestGroup,
     formatted,
     parse_position,
+    placed,
     read_bytes,
 )
 from cli.session import session
@@ -298,6 +299,59 @@ def check_proof(
         _say_included(proof, earlier, known, form)
 
 
+@click.command(name="check-receipt")
+@click.argument("file", metavar="FILE|-")
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    required=True,
+    metavar="KEY|FILE",
+    help="A public key that must have signed, repeatable.  [required]",
+)
+@placed
+@formatted
+def check_receipt(file: str, keys: tuple[str, ...], form: str) -> None:
+    r"""Compute again what a receipt says of a view, and say same or what differs.
+
+    The ledger must be of the same record, and hold at least as many events. Exits 3
+    where the receipt, its signature or the answer do not agree.
+
+    \b
+    Example:
+      accord check-receipt q1.receipt --key treasury.key.pub
+    """
+    from cli.answers import projections
+    from cli.keys import read_verifier
+    from ledger.note import Note
+    from projections.receipts import Receipt, recompute
+
+    known = [read_verifier(text) for text in keys]
+    note = Note.parse(read_bytes(file))
+    for one in known:
+        note.require(one)
+    receipt = Receipt.of(note)
+    with projections() as views:
+        differs = recompute(views, receipt)
+    of = f" of {receipt.deal}" if receipt.deal else ""
+    what = f"{receipt.view} v{receipt.version}{of} at position {receipt.position:,}"
+    if differs:
+        told = "; ".join(f"{n} {was}, now {now}" for n, (was, now) in differs.items())
+        raise IntegrityFailure(f"{what} is not what the receipt says: {told}.")
+    row = {
+        "ok": True,
+        "view": receipt.view,
+        "version": receipt.version,
+        "deal": receipt.deal,
+        "position": receipt.position,
+        "rows": receipt.rows,
+        "digest": receipt.digest,
+        "tree_head": receipt.tree_head,
+        "signed_by": [one.name for one in known],
+    }
+    _say(f"same: {what}, {receipt.rows} rows, signed by {_names(known)}", row, form)
+
+
 def _earlier(file: str | None, known: list[VerifierKey]) -> Checkpoint | None:
     from ledger.checkpoint import Checkpoint
     from ledger.note import Note
@@ -402,4 +456,5 @@ PROOF: Final[tuple[click.Command, ...]] = (
     _checkpoint(),
     _prove(),
     check_proof,
+    check_receipt,
 )

@@ -9,11 +9,13 @@ import click
 
 from cli.compare import COMPARE
 from cli.history import history
+from cli.keys import key_option
 from cli.options import DealId, ViewName, bitemporal
 from cli.replay import replay
 
 if TYPE_CHECKING:
     from cli.output import Sheet
+    from projections.reading import Answer
 
 
 @click.command(name="list")
@@ -52,6 +54,9 @@ def show(
 @click.command()
 @click.argument("name", type=ViewName(), required=False)
 @click.argument("deal", type=DealId(), required=False)
+@click.option(
+    "--receipt", metavar="FILE", help="Also write a signed receipt of the answer."
+)
 @bitemporal
 def view(
     name: str | None,
@@ -59,19 +64,37 @@ def view(
     as_of: date | None,
     known_at: datetime | int | None,
     form: str,
+    receipt: str | None,
+    key_file: str | None,
 ) -> None:
     r"""Show a view, of one deal or of all; without a name, list the views.
+
+    A receipt holds the view and its version, what was asked, the position, the digest
+    of the rows and the tree head, signed with --key: 'accord check-receipt' computes
+    the answer again and says whether it is the same.
 
     \b
     Example:
       accord view
       accord view fleet milestone-machine
       accord view drawdowns milestone-machine --format csv
+      accord view standing milestone-machine --receipt q1.receipt --key treasury.key
     """
     if name is None:
         _write_views(form)
-    else:
+    elif receipt is None:
         _write(name, deal, as_of, known_at, form)
+    elif key_file is None:
+        raise click.UsageError("A receipt is signed: give --key, or set ACCORD_KEY.")
+    else:
+        from cli.answers import ask_with_receipt
+
+        signed = {"receipt": receipt, "key_file": key_file}
+        answer = ask_with_receipt(name, deal, as_of, known_at, **signed)
+        _write_answer(answer, form)
+
+
+view.params.append(key_option(required=False))
 
 
 def _write(
@@ -82,11 +105,17 @@ def _write(
     form: str,
 ) -> None:
     """Ask, and write the answer; as a page of its own where its table form has one."""
-    from cli.answers import ask, sheet_of
+    from cli.answers import ask
+
+    _write_answer(ask(name, deal, as_of, known_at), form)
+
+
+def _write_answer(answer: Answer, form: str) -> None:
+    from cli.answers import sheet_of
     from cli.output import write
 
-    sheet = sheet_of(ask(name, deal, as_of, known_at))
-    if form == "table" and (name != "standing" or deal):
+    sheet, name = sheet_of(answer), answer.view
+    if form == "table" and (name != "standing" or answer.params["deal"]):
         from cli.pages import PAGES
 
         PAGES.get(name, _table)(sheet)

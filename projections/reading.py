@@ -19,9 +19,10 @@ from sqlalchemy.engine import Connection
 from ledger.errors import NotFound
 from ledger.event import Event
 from ledger.log import read_head
-from ledger.merkle import Frontier
+from ledger.proofs import root_at
 from ledger.store import Store
 from ledger.tables import events
+from ledger.tiles import Tiles
 from ledger.transcoding import stamp_time, to_builtins, to_json
 from projections.deals import DEALS, agreement_of
 from projections.history import history, marks, reversed_in
@@ -170,12 +171,7 @@ class Reading:
         """The root over all events up to the position."""
         if self.position == self._head.size:
             return self._head.root
-        tree, made = Frontier(), list[tuple[int, int, bytes]]()
-        leaves = sa.select(events.c.leaf).where(events.c.position <= self.position)
-        for leaf in self._connection.scalars(leaves.order_by(events.c.position)):
-            tree.append(leaf, made)
-            made.clear()
-        return tree.root
+        return root_at(self.position, Tiles(self._connection))
 
     def draw(self, view: View, deal: str) -> tuple[Drawn, bool]:
         """What a view says of a deal, and whether the deal is fiction."""
