@@ -49,16 +49,16 @@ def _create(file: str, text: str, mode: int = OWNER_ONLY) -> None:
 
 def read_signer(file: str) -> SignerKey:
     """The private key in a file; AccordError where others may read it, too."""
-    from ledger.note import SignerKey
+    from ledger.note import PRIVATE, SignerKey
 
     with open(file, encoding="utf-8", errors="replace") as text:  # noqa: PTH123 - no pathlib at start-up
         mode = os.fstat(text.fileno()).st_mode
-        if mode & OTHERS:
+        found = text.read()
+        if found.startswith(PRIVATE) and mode & OTHERS:
             raise AccordError(
                 f"{file} is a private key, and others may read it "
                 f"(mode {mode & 0o777:04o}). Make it yours alone: chmod 600 {file}"
             )
-        found = text.read()
     try:
         return SignerKey.parse(found)
     except InvalidValue as error:
