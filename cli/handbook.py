@@ -22,7 +22,7 @@ from ledger.event import EventData
 from ledger.provenance import Provenance
 from ledger.rulebook import RULES
 from ledger.values import Amount, Id, Month, Power, Price, Ratio, Slug, SystemId
-from projections.registry import VIEWS
+from projections.registry import ANSWERED
 
 WORDS: Final[dict[Any, str]] = {
     str: "text",
@@ -186,11 +186,11 @@ def views_page() -> str:
         "# Views",
         "",
         GENERATED,
-        f"{len(VIEWS)} views. Each is `accord view NAME [DEAL]`, takes `--as-of DATE` and",
+        f"{len(ANSWERED)} views. Each is `accord view NAME [DEAL]`, takes `--as-of DATE` and",
         "`--known-at DATETIME`, and can be rebuilt from the record at any time.",
         "Quantities are text with a separate unit; a column that is empty is `null` in JSON.",
     ]
-    for view in VIEWS:
+    for view in ANSWERED:
         lines += ["", f"## `{view.name}`", "", view.question, ""]
         lines += _docstring(view.row)
         lines += ["| column | type |", "|---|---|"]

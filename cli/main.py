@@ -102,7 +102,10 @@ class Root(NearestGroup):
             _say("Interrupted. What was not finished was not written.")
             sys.exit(INTERRUPTED)
         except (click.ClickException, AccordError, OSError) as error:
-            sys.exit(explain(error, opened=session.opened))
+            code = explain(error, opened=session.opened)
+            for note in getattr(error, "__notes__", ()):
+                click.echo(f"note: {note}", err=True)
+            sys.exit(code)
         sys.exit(code if isinstance(code, int) else DONE)
 
 

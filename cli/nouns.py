@@ -27,6 +27,8 @@ NOUNS: Final[Mapping[str, str]] = {
     "certificate": "Capacity certificates: what was accepted, in watts.",
     "funding": "Facilities, tranches, drawdowns, equity.",
     "observation": "Prices, corporate events, attestations, defaults; with sources.",
+    "calendar": "Business days: weekends and holidays, by calendar.",
+    "period": "Accounting periods: opened, closed.",
 }
 WIDEST: Final = 40
 """Characters of choices that an option shows beside its name rather than in its text."""

@@ -145,9 +145,9 @@ class ViewName(click.ParamType[str]):
         """Read the name of a view that there is."""
         import difflib
 
-        from projections.registry import VIEWS
+        from projections.registry import ANSWERED
 
-        names = [view.name for view in VIEWS]
+        names = [view.name for view in ANSWERED]
         if value not in names:
             near = difflib.get_close_matches(value, names)
             hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else ""
@@ -161,11 +161,11 @@ class ViewName(click.ParamType[str]):
         """The views whose names begin so, with the question of each."""
         from click.shell_completion import CompletionItem
 
-        from projections.registry import VIEWS
+        from projections.registry import ANSWERED
 
         return [
             CompletionItem(view.name, help=view.question)
-            for view in VIEWS
+            for view in ANSWERED
             if view.name.startswith(incomplete)
         ]
 

@@ -131,9 +131,9 @@ def _table(sheet: Sheet) -> None:
 
 def _write_views(form: str) -> None:
     from cli.output import Sheet, write
-    from projections.registry import VIEWS
+    from projections.registry import ANSWERED
 
-    rows = [{"view": view.name, "question": view.question} for view in VIEWS]
+    rows = [{"view": view.name, "question": view.question} for view in ANSWERED]
     write(Sheet(rows, ("view", "question"), {"views": rows}), form)
 
 

@@ -62,6 +62,8 @@ class Terms(Frozen):
     `platforms` restricts the SKUs that count; empty means any.
     `acceptance_suite` and `soak_hours` are what a system's test must meet;
     `measured_tolerance` is the deviation from rated power that needs no reason.
+    `notice_business_days` lie between a request for money and its value date, counted
+    in the `calendar` of that name; without one, in days from Monday to Friday.
     """
 
     capacity_floor: Power | None = None
@@ -79,6 +81,7 @@ class Terms(Frozen):
     measured_tolerance: Ratio | None = None
     parties_may_certify: bool = False
     other: tuple[Clause, ...] = ()
+    calendar: Id | None = None
 
 
 class PlanPoint(Frozen):

@@ -25,11 +25,13 @@ from ledger.errors import (
     AccordError,
     BatchRefused,
     InvalidValue,
+    LedgerUnavailable,
     NotFound,
     Refused,
 )
 from ledger.event import A, Event, fold
 from ledger.provenance import Actor, Provenance, status_of
+from ledger.refusals import Refusal, note
 from ledger.store import RecordedCommand, Store, Submission
 from ledger.transcoding import EventMapper, decode, to_builtins
 from ledger.values import Slug
@@ -117,13 +119,27 @@ class Ledger(Application[str]):
 
     def execute(self, request: Request, *, actor: str | None = None) -> Receipt:
         """Carry out one command; `actor` stands in where the request names none."""
-        return self._write([(1, request)], actor, batch=False)[0]
+        try:
+            return self._write([(1, request)], actor, batch=False)[0]
+        except Refused as refusal:
+            self._note(refusal, [(request, refusal)], actor)
+            raise
 
     def execute_batch(
         self, requests: Sequence[tuple[int, Request]], *, actor: str | None = None
     ) -> list[Receipt]:
         """Carry out numbered commands, all or none; BatchRefused lists every problem."""
-        return self._write(requests, actor, batch=True)
+        try:
+            return self._write(requests, actor, batch=True)
+        except BatchRefused as refused:
+            of_line = dict(requests)
+            found = [
+                (of_line[line], problem)
+                for line, problem in refused.problems
+                if isinstance(problem, Refused)
+            ]
+            self._note(refused, found, actor)
+            raise
 
     def dry_run(
         self, requests: Sequence[tuple[int, Request]], *, actor: str | None = None
@@ -166,6 +182,32 @@ class Ledger(Application[str]):
             f"{TRIES} tries were made and nothing was written.",
             todo="Look at the deal again and repeat the command.",
         )
+
+    def _note(
+        self,
+        error: AccordError,
+        found: Sequence[tuple[Request, Refused]],
+        actor: str | None,
+    ) -> None:
+        """Keep refusals beside the record; where that fails, the error says so, too."""
+        today = self.clock().astimezone(UTC).date()
+        noted = [
+            Refusal(
+                deal=_utf8(request.deal),
+                actor=_utf8(request.actor or actor or ""),
+                command=request.command,
+                effective_on=request.effective_on or today,
+                code=refusal.code,
+                message=_utf8(refusal.sentence),
+            )
+            for request, refusal in found
+        ]
+        if not noted:
+            return
+        try:
+            note(self.store, noted)
+        except LedgerUnavailable as unavailable:
+            error.add_note(f"This refusal could not be noted: {unavailable}")
 
     def _receipts(
         self, plan: Sequence[Receipt | Submission], first: int

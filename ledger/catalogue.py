@@ -6,6 +6,7 @@ from typing import Final
 
 from ledger import (
     agreement,
+    books,
     capacity,
     delivery,
     funding,
@@ -26,6 +27,7 @@ AGGREGATES: Final[tuple[type[Aggregate], ...]] = (
     delivery.Slot,
     capacity.Certificate,
     funding.Funding,
+    books.Books,
     reversal.Reversal,
 )
 
@@ -37,6 +39,7 @@ EVENTS: Final[tuple[type[EventData], ...]] = (
     *delivery.EVENTS,
     *capacity.EVENTS,
     *funding.EVENTS,
+    *books.EVENTS,
     *reversal.EVENTS,
     Reversed,
 )

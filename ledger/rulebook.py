@@ -7,6 +7,7 @@ from typing import Final
 from ledger.rules import (
     agreement,
     amendment,
+    books,
     certificate,
     delivery,
     drawdown,
@@ -25,6 +26,7 @@ from ledger.rules.registry import CODES, RULES, check
 
 MODULES = (
     record,
+    books,
     agreement,
     amendment,
     in_force,

@@ -20,12 +20,14 @@ from ledger.errors import NotFound
 from ledger.event import Event
 from ledger.log import read_head
 from ledger.proofs import root_at
+from ledger.refusals import refusals
 from ledger.store import Store
 from ledger.tables import events
 from ledger.tiles import Tiles
 from ledger.transcoding import stamp_time, to_builtins, to_json
 from projections.deals import DEALS, agreement_of
 from projections.history import history, marks, reversed_in
+from projections.refused import REFUSED, RefusedLine
 from projections.stored import Stored, tracked
 from projections.view import Book, Drawn, Rows, View
 
@@ -68,7 +70,8 @@ class Reading:
         self._head = read_head(connection)
         self._as_of = as_of
         self._known_at = known_at
-        self.day = as_of or today or store.clock().astimezone(UTC).date()
+        self._now = store.clock()
+        self.day = as_of or today or self._now.astimezone(UTC).date()
         self.position = self._horizon(known_at)
         limited = as_of is not None or self.position < self._head.size
         self._tracked = {} if limited else tracked(connection)
@@ -78,6 +81,8 @@ class Reading:
 
     def answer(self, view: View, deal: str | None) -> Answer:
         """The answer of one deal or of all, with its footer."""
+        if view is REFUSED:
+            return self._refused(deal)
         if deal is not None:
             self.check_known(deal)
         rows: list[Any] = []
@@ -108,6 +113,25 @@ class Reading:
             about=about,
             fictional=bool(made_up) and all(made_up),
         )
+
+    def _refused(self, deal: str | None) -> Answer:
+        """What was refused by then: beside the record, so no position covers it."""
+        known_at = self._known_at
+        upto = known_at if isinstance(known_at, int) else stamp_time(self._now)
+        if isinstance(known_at, datetime):
+            upto = stamp_time(known_at)
+        found = refusals(self._connection, deal=deal, upto=upto, as_of=self._as_of)
+        rows = [RefusedLine(**row) for row in found]
+        answer = self.told(
+            REFUSED.name,
+            rows,
+            REFUSED.row.__struct_encode_fields__,
+            deal=deal,
+            fictional=deal is not None and self.knows(deal) and self.fictional(deal),
+            totals={"refusals": sum(row.times for row in rows)},
+        )
+        beside = "refusals stand beside the record: no tree head covers them."
+        return msgspec.structs.replace(answer, note=beside)
 
     def told(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ledger.errors import InvalidValue
+from projections.books import BOOKS
 from projections.certificates import CERTIFICATES
 from projections.commitment import COMMITMENT
 from projections.conditions import CONDITIONS
@@ -12,11 +13,13 @@ from projections.deals import DEALS
 from projections.distance import DISTANCE
 from projections.drawdowns import DRAWDOWNS
 from projections.fleet import FLEET
+from projections.late_entries import LATE_ENTRIES
 from projections.links import LINKS
 from projections.milestones import MILESTONES
 from projections.obligations import OBLIGATIONS
 from projections.observations import OBSERVATIONS
 from projections.plan import PLAN
+from projections.refused import REFUSED
 from projections.reversals import REVERSALS
 from projections.standing import STANDING
 from projections.statements import STATEMENTS
@@ -40,10 +43,14 @@ VIEWS: Final[tuple[View, ...]] = (
     OBLIGATIONS,
     STATEMENTS,
     OBSERVATIONS,
+    BOOKS,
+    LATE_ENTRIES,
     REVERSALS,
     TIMELINE,
 )
-BY_NAME: Final[dict[str, View]] = {view.name: view for view in VIEWS}
+ANSWERED: Final[tuple[View, ...]] = (*VIEWS, REFUSED)
+"""Every view that can be asked: those folded from events, and refusals beside them."""
+BY_NAME: Final[dict[str, View]] = {view.name: view for view in ANSWERED}
 
 
 def view_named(name: str) -> View:

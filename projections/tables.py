@@ -17,7 +17,7 @@ tracking = sa.Table(
 def table_of(name: str, meta: sa.MetaData = metadata) -> sa.Table:
     """The table that keeps the rows of a view."""
     return sa.Table(
-        f"view_{name}",
+        f"view_{name.replace('-', '_')}",
         meta,
         sa.Column("deal", sa.Text, primary_key=True),
         sa.Column("key", sa.Text, primary_key=True),

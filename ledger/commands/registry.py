@@ -20,11 +20,13 @@ import msgspec
 
 from ledger.commands import (
     agreement,
+    calendar,
     certificate,
     funding,
     milestone,
     observation,
     order,
+    period,
     plan,
     reverse,
     sku,
@@ -45,6 +47,8 @@ MODULES: Final = (
     certificate,
     funding,
     observation,
+    calendar,
+    period,
     reverse,
 )
 COMMON: Final[Mapping[str, str]] = {

@@ -1,4 +1,4 @@
-"""Rules of drawdowns, from request to payment: FND-01, FND-08 to FND-10, FND-15, FND-16.
+"""Rules of drawdowns, from request to payment: FND-01, FND-07 to FND-10, FND-15, FND-16.
 
 A request must be within what is available now; the approval is what reserves it, so
 that several requests may stand side by side, and FND-01 is asked again at each step.
@@ -8,8 +8,6 @@ rejects and instructs; either of the two records what the bank did (settled, fai
 returned). Approver ≠ requester, instructor ≠ approver, recorder of the settlement ≠
 instructor, by declared name. Roles and limits (REC-08: the role held at that time,
 two approvers above a limit) belong beside `four_eyes`, and wait for their stream.
-FND-07 (inside the availability period, value date a business day, notice of n business
-days before it) belongs after FND-09, and waits for the calendar.
 Suspension is AGR-09, in `in_force.py`.
 """
 
@@ -17,7 +15,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ledger.agreement import Agreement
+from ledger.agreement import Agreement, Terms
+from ledger.books import Books, Calendar
 from ledger.errors import Refused
 from ledger.event import Event, EventData, World
 from ledger.funding import (
@@ -258,6 +257,56 @@ def draw_conditions_hold(world: World, event: Event[Any]) -> None:
                 todo="Satisfy or waive it first.",
             )
         not_before(event, condition.on, f"condition {name}")
+
+
+@rule("FND-07", DrawdownRequested)
+def value_date_is_available(world: World, event: Event[Any]) -> None:
+    """The value date lies in the facility's availability period."""
+    asked, funding = event.data, world.get(Funding, event.deal)
+    defined = facility_of(funding, asked.facility).defined
+    first, last = defined.available_from, defined.available_to
+    if (first and asked.value_on < first) or (last and asked.value_on > last):
+        raise Refused(
+            "FND-07",
+            f"The value date {asked.value_on} is outside the availability of "
+            f"{asked.facility}: {first or 'the beginning'} to {last or 'no end'}.",
+            todo="Ask for a value date within it, or have it extended.",
+        )
+
+
+@rule("FND-07", DrawdownRequested)
+def value_date_is_a_business_day_after_notice(world: World, event: Event[Any]) -> None:
+    """The value date is a business day, with the notice that the terms ask for.
+
+    Where the terms name neither a calendar nor a notice, any day will do.
+    """
+    terms = world.need(Agreement, event.deal).terms or Terms()
+    days, name = terms.notice_business_days, terms.calendar
+    if not days and name is None:
+        return
+    calendars = world.get(Books, event.deal).calendars
+    if name is not None and name not in calendars:
+        raise Refused(
+            "FND-07",
+            f"The terms count business days in the calendar {name}, which is not on "
+            "the record.",
+            todo=f"Record it: accord calendar record-holidays {event.deal} {name}.",
+        )
+    calendar = calendars[name] if name is not None else Calendar()
+    value_on, earliest = event.data.value_on, calendar.after(event.on, days)
+    if value_on < earliest:
+        raise Refused(
+            "FND-07",
+            f"The value date {value_on} is too early for a request on {event.on}. "
+            f"Earliest value date is {earliest} ({days} business days).",
+        )
+    if not calendar.is_business_day(value_on):
+        raise Refused(
+            "FND-07",
+            f"The value date {value_on} is no business day"
+            f"{f' of {name}' if name else ''}; the next is "
+            f"{calendar.next_business_day(value_on)}.",
+        )
 
 
 @rule("FND-01", DrawdownRequested, DrawdownApproved)

@@ -6,9 +6,7 @@ is drawn and paid in `drawdown.py`, what happens when more is paid than is unloc
 
 Who records what: anybody may put a structure on the record, with its evidence, since
 as a report it moves nothing; a facility is closed by its provider or recipient.
-FND-07 (the availability period, notice and value dates in business days) belongs to
-`drawdown.py` and waits for the calendar; roles and limits (REC-08) will stand beside
-the checks of FND-08 there.
+Roles and limits (REC-08) will stand beside the checks of FND-08 in `drawdown.py`.
 """
 
 from __future__ import annotations

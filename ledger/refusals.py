@@ -1,0 +1,98 @@
+"""Refused commands: noted beside the record, so that somebody can ask who tried what.
+
+A refusal is no fact of a deal. It is not hashed, not exported, and no proof covers it;
+its table is made when the first command is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from ledger.log import read_head
+from ledger.store import Store
+from ledger.struct import Frozen
+from ledger.transcoding import stamp_time
+
+metadata = sa.MetaData()
+refused: Final = sa.Table(
+    "refused",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("deal", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("command", sa.Text, nullable=False),
+    sa.Column("effective_on", sa.Text, nullable=False),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+)
+
+
+class Refusal(Frozen):
+    """A command that a rule refused."""
+
+    deal: str
+    actor: str
+    command: str
+    effective_on: date
+    code: str
+    message: str
+
+
+def note(store: Store, refusals: Sequence[Refusal]) -> None:
+    """Keep refusals, beside the record; LedgerUnavailable where that cannot be done."""
+    at = stamp_time(store.clock())
+    with store.writing() as connection:
+        metadata.create_all(connection)
+        position = read_head(connection).size
+        connection.execute(
+            sa.insert(refused),
+            [
+                {
+                    "at": at,
+                    "position": position,
+                    "deal": one.deal,
+                    "actor": one.actor,
+                    "command": one.command,
+                    "effective_on": one.effective_on.isoformat(),
+                    "code": one.code,
+                    "message": one.message,
+                }
+                for one in refusals
+            ],
+        )
+
+
+def refusals(
+    connection: Connection, *, deal: str | None, upto: int | str, as_of: date | None
+) -> list[dict[str, Any]]:
+    """What was refused by a time, or while the record had so many events.
+
+    Those that say the same are one, with how many there were, the first and the last.
+    """
+    if not sa.inspect(connection).has_table(refused.name):
+        return []
+    same = [refused.c[n] for n in ("deal", "actor", "command", "code", "message")]
+    limit = refused.c.at if isinstance(upto, str) else refused.c.position
+    query = (
+        sa.select(
+            *same,
+            sa.func.count().label("times"),
+            sa.func.min(refused.c.at).label("first_at"),
+            sa.func.max(refused.c.at).label("last_at"),
+        )
+        .where(limit <= upto)
+        .group_by(*same)
+        .order_by(sa.func.min(refused.c.id))
+    )
+    if deal is not None:
+        query = query.where(refused.c.deal == deal)
+    if as_of is not None:
+        query = query.where(refused.c.effective_on <= as_of.isoformat())
+    return [dict(row) for row in connection.execute(query).mappings()]
