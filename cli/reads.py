@@ -12,6 +12,7 @@ from cli.history import history
 from cli.keys import key_option
 from cli.options import DealId, ViewName, bitemporal
 from cli.replay import replay
+from cli.why import why
 
 if TYPE_CHECKING:
     from cli.output import Sheet
@@ -144,4 +145,5 @@ READS: Final[tuple[click.Command, ...]] = (
     history,
     replay,
     *COMPARE,
+    why,
 )

@@ -72,8 +72,11 @@ class Calendar:
         return day
 
     def after(self, day: date, business_days: int) -> date:
-        """The business day so many business days after a day; with 0 that day or the next."""
-        found = self.next_business_day(day) if business_days == 0 else day
+        """The business day so many business days after a day.
+
+        A day without business counts as the next one with it.
+        """
+        found = self.next_business_day(day)
         for _ in range(business_days):
             found = self.next_business_day(found + timedelta(days=1))
         return found

@@ -24,7 +24,7 @@ from ledger.past import Check, Past
 from ledger.reversal import EVENTS
 
 DRAWS: Final = (DrawdownRequested, DrawdownApproved, DisbursementInstructed)
-LIMITS: Final = frozenset({"FND-01", "FND-12"})
+LIMITS: Final = frozenset({"FND-01", "FND-07", "FND-12"})
 
 
 class Reliant(NamedTuple):
@@ -44,8 +44,8 @@ def reliant(
 ) -> list[Reliant]:
     """Every entry that relied on those at the positions `taken`, in recorded order.
 
-    Drawdowns that were paid are left as they are where only a limit speaks against
-    them: the money has moved, and FND-12 decides what follows.
+    Drawdowns that were paid are left as they are where only a limit, or the notice that
+    was due, speaks against them: the money has moved, and FND-12 decides what follows.
     """
     gone = reversed_among(world.entries(deal))
     paid = _paid(world, deal, gone | taken)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import date
 from typing import Any, Final
 
@@ -78,8 +79,12 @@ def counted_to(row: FleetRow) -> str | None:
     return COUNTS_TO.get(state, state)
 
 
-def rated_watts(rows: Rows[FleetRow]) -> dict[str, int]:
-    """Rated watts at each rung of the capacity ladder, from `ordered` to `accepted`."""
+def rated_watts(rows: Iterable[FleetRow]) -> dict[str, int]:
+    """Rated watts of systems and order lines at each rung, `ordered` to `accepted`.
+
+    Of some of the rows it is their part of the whole: orders add up, and systems do.
+    """
+    rows = list(rows)
     watts = dict.fromkeys(("ordered", *LADDER), 0)
     left: dict[str, FleetRow] = {}
     for row in rows:

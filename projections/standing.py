@@ -36,7 +36,7 @@ DELIVERED: Final = (
 )
 
 STANDING: Final = View(
-    "standing", 1, "Where does the deal stand, from word to deed?", FoldRow
+    "standing", 2, "Where does the deal stand, from word to deed?", FoldRow
 )
 
 
@@ -82,7 +82,7 @@ def _standing(book: Book) -> Drawn:
     watts = _watts(book, row)
     rows = [*_funding(row, money, money_unit(row, money)), *_capacity(watts)]
     if any(f.commitment.unit == SHARES for f in money.facilities):
-        rows += _funding(AgreementRow(key=""), money, SHARES, "shares")[1:]
+        rows += _funding(row, money, SHARES, "shares")[1:]
     return Drawn(rows, {}, _about(book, row, money, watts))
 
 

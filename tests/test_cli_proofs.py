@@ -222,7 +222,7 @@ def test_a_receipt_says_the_same_a_year_later():
     assert "Wrote" not in done(*CHECK).stdout
     done("agreement", "lapse", "acme-orion", "--ground", "It expired")
     said = done(*CHECK).stdout
-    assert said.startswith("same: standing v1 of acme-orion at position 2, 15 rows")
+    assert said.startswith("same: standing v2 of acme-orion at position 2, 15 rows")
     assert answer(*CHECK)["ok"] is True
     done("view", "deals", "--receipt", "r", "--key", "ann.key")
     assert "same: deals v1 at position 3" in done(*CHECK).stdout

@@ -1,0 +1,121 @@
+"""What each event belongs to, and what a thing on the record relied on.
+
+A thread is the events of one thing: a drawdown, a tranche, a certificate, a system.
+Threads rely on others: a drawdown on the tranches that it draws from, an unlock on the
+certificates among its inputs, a certificate on its systems, a system on its order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from ledger import agreement, capacity, delivery, funding
+from ledger.event import Event
+
+IN_FUNDING: Final = ("drawdown", "tranche", "clawback", "true_up", "facility")
+IN_AGREEMENT: Final = ("condition", "amendment", "statement", "right", "other")
+CALLED: Final = {"other": "link"}
+OF_AGREEMENT: Final = ("plan/", "amendment/", "statement/", "right/", "link/")
+NAMED: Final = frozenset({"certificate", "milestone", "order", "sku"})
+BROUGHT_ABOUT: Final = (funding.TrancheRelocked, funding.CommitmentChanged)
+"""Events whose cause explains a figure; of others the cause is told in their thread."""
+SEEN: Final = ("default", "kind", "label", "instrument")
+
+
+class Lineage:
+    """The threads of one deal, from the events of it that count, in recorded order."""
+
+    def __init__(self, deal: str, events: Iterable[Event[Any]]) -> None:
+        self.deal = deal
+        self.threads: dict[str, list[Event[Any]]] = {}
+        self._by_ref: dict[str, str] = {}
+        self._by_position: dict[int, str] = {}
+        self._equity: dict[str, str] = {}
+        for event in events:
+            thread = self._thread_of(event)
+            self.threads.setdefault(thread, []).append(event)
+            self._by_ref[event.ref] = thread
+            self._by_position[event.position] = thread
+
+    def thread_at(self, position: int) -> str:
+        """The thread of the event at a position."""
+        return self._by_position[position]
+
+    def _thread_of(self, event: Event[Any]) -> str:
+        """The thread of an event, `drawdown/D1`."""
+        kind, _, rest = event.stream.partition("/")
+        data = event.data
+        match kind:
+            case "agreement":
+                noun = data.tag().partition(".")[0]
+                named = self._named(data, IN_AGREEMENT)
+                return named or f"{noun}/{self.deal}"
+            case "funding":
+                return self._of_money(data)
+            case "observation":
+                what = next((n for n in SEEN if hasattr(data, n)), "")
+                return f"observation/{getattr(data, what)}"
+        return f"{kind}/{rest.rpartition('/')[2]}" if kind in NAMED else event.stream
+
+    @staticmethod
+    def _named(data: Any, names: Iterable[str]) -> str | None:
+        for name in names:
+            found = getattr(data, name, None)
+            if isinstance(found, str):
+                return f"{CALLED.get(name, name)}/{found}"
+        return None
+
+    def _of_money(self, data: Any) -> str:
+        match data:
+            case funding.EquityIssued(certificate_no=number, drawdown=name):
+                self._equity[number] = f"drawdown/{name}"
+            case funding.EquityCancelled(certificate_no=number):
+                return self._equity.get(number, f"equity/{number}")
+        thread = self._named(data, IN_FUNDING)
+        assert thread is not None, data
+        return thread
+
+    def relied_on(self, thread: str) -> Iterator[str]:
+        """The threads that a thread relied on, each once, nearest first."""
+        seen = {thread}
+        for event in reversed(self.threads.get(thread, ())):
+            for other in self._causes(event):
+                if other not in seen and other in self.threads:
+                    seen.add(other)
+                    yield other
+
+    def _causes(self, event: Event[Any]) -> Iterator[str]:
+        data = event.data
+        match data:
+            case funding.TrancheUnlocked(inputs=inputs):
+                for ref in (ref for one in inputs for ref in one.refs):
+                    thread = self._by_ref.get(ref, "")
+                    # The agreement is referred to by the last event of its stream.
+                    whole = thread.startswith(OF_AGREEMENT)
+                    yield f"agreement/{self.deal}" if whole else thread
+            case funding.TrancheDefined(facility=facility):
+                yield f"facility/{facility}"
+            case funding.DrawdownRequested(allocations=parts):
+                yield from (f"tranche/{part.tranche}" for part in parts)
+            case funding.ClawbackDemanded(facility=facility):
+                yield f"facility/{facility}"
+            case funding.FacilityDefined():
+                yield f"agreement/{self.deal}"
+            case capacity.Drafted(systems=systems):
+                yield from (f"system/{counted.system}" for counted in systems)
+            case delivery.Registered(order=order):
+                yield f"order/{order}"
+            case agreement.BecameEffective():
+                yield from self._conditions()
+        if isinstance(data, BROUGHT_ABOUT):
+            yield self._by_ref.get(event.provenance.causation or "", "")
+
+    def _conditions(self) -> Iterator[str]:
+        """The conditions that the agreement as a whole depends on."""
+        for name, events in self.threads.items():
+            defined = events[0].data
+            if isinstance(defined, agreement.ConditionDefined) and (
+                defined.scope == "agreement"
+            ):
+                yield name

@@ -1,0 +1,386 @@
+"""Why is a figure what it is: from the figure back through events to evidence.
+
+A rung is the sum of its parts: the figures of the tree's first branches add up to it,
+for capacity before they are converted on the agreement's basis. Below that, each thing
+stands with its own events, newest first, and with what it relied on.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any, Final
+
+from ledger import agreement as agreed
+from ledger.errors import NotFound
+from ledger.event import Event
+from ledger.provenance import Evidence
+from ledger.struct import Frozen
+from ledger.transcoding import stamp_time, to_builtins
+from ledger.values import Amount
+from projections.certificates import CERTIFICATES, certified_watts
+from projections.commitment import DRAWN, CashRow, Money, plain
+from projections.deals import agreement_of
+from projections.distance import missing
+from projections.fleet import FLEET, FleetRow, counted_to, rated_watts
+from projections.lineage import Lineage
+from projections.reading import Reading
+from projections.standing import STANDING
+from projections.terms import TERMS
+from projections.view import Book
+
+LADDERS: Final = ("funding", "capacity", "shares")
+TERM: Final = "term"
+_PAID: Final = {"requested": "requested", "approved": "approved", "disbursed": "paid"}
+_MORE: Final = {"to_recipient": 1, "to_provider": -1, "clawback": -1}
+
+
+class Reason(Frozen, omit_defaults=False):
+    """A branch of the tree: a figure, a thing, or an event, and what stands behind it.
+
+    An event has a `position`, a thing a `state`; `figure` is in `unit`. `see` tells that
+    what stands behind it was told further up. `note` is how a figure came about.
+    """
+
+    what: str
+    figure: str | None = None
+    unit: str | None = None
+    state: str | None = None
+    note: str | None = None
+    position: int | None = None
+    effective_on: date | None = None
+    recorded_at: str | None = None
+    actor: str | None = None
+    status: str | None = None
+    reason: str | None = None
+    evidence: tuple[Evidence, ...] = ()
+    see: bool = False
+    because: tuple[Reason, ...] = ()
+
+
+def why(reading: Reading, deal: str, subject: str) -> Reason:
+    """The tree behind a subject; NotFound names what there is instead."""
+    book = reading.book(deal, STANDING, TERMS)
+    teller = _Teller(book, Lineage(deal, reading.counting(deal)))
+    return teller.tell(_resolve(teller, deal, subject))
+
+
+def subjects(reading: Reading, deal: str) -> list[str]:
+    """Everything of a deal that can be asked about."""
+    book = reading.book(deal, STANDING, TERMS)
+    return list(_Teller(book, Lineage(deal, reading.counting(deal))).known())
+
+
+def _resolve(teller: _Teller, deal: str, subject: str) -> str:
+    """The full name of a subject, `tranche/T1`, from the name that was given."""
+    known = list(teller.known())
+    if subject in known:
+        return subject
+    found = [name for name in known if name.partition("/")[2] == subject]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise NotFound(
+            f"{subject!r} is the name of several things of {deal}: "
+            f"say which, {' or '.join(found)}."
+        )
+    names = [*known, *(name.partition("/")[2] for name in known)]
+    near = difflib.get_close_matches(subject, names, n=3)
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    kinds = ", ".join(dict.fromkeys(name.partition("/")[0] for name in known))
+    raise NotFound(
+        f"{deal} has nothing by the name of {subject!r}.{hint} "
+        f"Its kinds are {kinds}; write KIND/NAME."
+    )
+
+
+class _Teller:
+    """Tells the tree; what was told once is referred to afterwards."""
+
+    def __init__(self, book: Book, lineage: Lineage) -> None:
+        self._book = book
+        self._lineage = lineage
+        self._money = Money(book)
+        self._rungs = {f"{r.ladder}/{r.rung}": r for r in STANDING.draw(book).rows}
+        self._clauses = dict(self._values())
+        self._told: set[str] = set()
+
+    def known(self) -> Iterator[str]:
+        """Every subject: rungs, threads, and the terms."""
+        yield from self._rungs
+        yield from self._lineage.threads
+        yield from (f"{TERM}/{clause}" for clause in self._clauses)
+
+    def tell(self, name: str) -> Reason:
+        """A rung, a term, or a thread."""
+        kind, _, rest = name.partition("/")
+        if kind in LADDERS:
+            return self._rung(name, rest)
+        if kind == TERM:
+            return self._term(name, rest)
+        return self._thread(name)
+
+    def _thread(self, name: str) -> Reason:
+        """A thing: its events, newest first, and what it relied on."""
+        figure, unit, state = self._figure(name)
+        if name in self._told:
+            return Reason(what=name, figure=figure, unit=unit, state=state, see=True)
+        self._told.add(name)
+        events = self._lineage.threads[name]
+        return Reason(
+            what=name,
+            figure=figure,
+            unit=unit,
+            state=state,
+            note=self._waits(name),
+            because=(
+                *map(_event, reversed(events)),
+                *map(self._thread, self._lineage.relied_on(name)),
+            ),
+        )
+
+    def _figure(self, name: str) -> tuple[str | None, str | None, str | None]:
+        """A thing's figure, its unit, and its state."""
+        kind, _, rest = name.partition("/")
+        match kind:
+            case "drawdown":
+                for row in self._money.drawdowns:
+                    if row.drawdown == rest:
+                        left = row.amount - row.returned
+                        return plain(left), left.unit, row.state
+            case "tranche":
+                for tranche in self._money.tranches:
+                    if tranche.tranche == rest:
+                        return *_split(tranche.unlocked), tranche.ended or "unlocked"
+            case "facility":
+                for facility in self._money.facilities:
+                    if facility.facility == rest:
+                        return *_split(facility.commitment), facility.instrument
+            case "certificate":
+                paper = self._book.rows(CERTIFICATES).get(rest)
+                if paper:
+                    return str(paper.certified), "W", paper.state
+            case "system":
+                rack = self._book.rows(FLEET).get(rest)
+                if rack:
+                    return str(rack.watts), "W", rack.outage or rack.state
+        return None, None, None
+
+    def _waits(self, name: str) -> str | None:
+        """What a tranche that is not unlocked in full still waits for."""
+        for row in self._money.tranches:
+            if name == f"tranche/{row.tranche}" and row.unlocked < row.size:
+                waits = missing(self._book, row.trigger)
+                if row.status != "confirmed":
+                    waits.insert(0, f"the tranche itself is {row.status}")
+                return f"waits for: {'; '.join(waits) or 'somebody to unlock it'}"
+        return None
+
+    # The rungs of the standing.
+    def _rung(self, name: str, rung: str) -> Reason:
+        told = self._rungs[name]
+        ladder = name.partition("/")[0]
+        if ladder == "capacity":
+            parts, note = self._capacity(rung)
+        else:
+            parts, note = list(self._funding(told.unit, rung)), None
+        if not parts and not note:
+            note = "nothing has come this far"
+        return Reason(
+            what=name,
+            figure=told.quantity,
+            unit=told.unit,
+            note=note,
+            because=tuple(parts),
+        )
+
+    def _funding(self, unit: str, rung: str) -> Iterator[Reason]:
+        """The parts of a rung of money or shares, which add up to it."""
+        facilities = [f for f in self._money.facilities if f.commitment.unit == unit]
+        names = {facility.facility for facility in facilities}
+        if rung == "announced":
+            yield from self._announced("funding_cap", unit)
+        elif rung == "committed":
+            amounts = [(f, self._money.committed(f)) for f in facilities]
+            for facility, amount in amounts:
+                if amount:
+                    yield self._part(f"facility/{facility.facility}", amount)
+            if not any(f.status == "confirmed" for f in facilities):
+                yield from self._bound("funding_cap", unit)
+        elif rung == "unlocked":
+            for tranche in self._money.tranches:
+                if tranche.facility in names and tranche.unlocked:
+                    yield self._part(f"tranche/{tranche.tranche}", tranche.unlocked)
+        else:
+            yield from self._drawn(names, _PAID[rung])
+
+    def _drawn(self, facilities: set[str], rung: str) -> Iterator[Reason]:
+        """Drawdowns that reached a rung, less what went back, and what was added."""
+        for row in self._money.drawdowns:
+            if row.facility in facilities and row.state in DRAWN[rung]:
+                left = row.amount - row.returned
+                yield self._part(f"drawdown/{row.drawdown}", left)
+        for cash in self._money.cash:
+            if cash.facility in facilities:
+                yield self._cash(cash)
+
+    def _cash(self, cash: CashRow) -> Reason:
+        sign = "" if _MORE[cash.kind] > 0 else "-"
+        thread = self._lineage.thread_at(int(cash.key.rpartition("/")[2]))
+        told = self._thread(thread)
+        return _with(told, f"{sign}{plain(cash.amount)}", cash.amount.unit)
+
+    def _part(self, thread: str, amount: Amount) -> Reason:
+        return _with(self._thread(thread), plain(amount), amount.unit)
+
+    def _announced(self, field: str, unit: str) -> Iterator[Reason]:
+        """The event that announced a figure: the letter of intent, else the agreement."""
+        row = agreement_of(self._book)
+        first = agreed.LoiSigned if row.indicative else agreed.DefinitiveSigned
+        yield from self._from_terms((first,), field, unit, last=False)
+
+    def _bound(self, field: str, unit: str) -> Iterator[Reason]:
+        """The event whose terms bind a figure, where a rung counts that figure."""
+        told = "funding/committed" if field == "funding_cap" else "capacity/committed"
+        if self._rungs[told].quantity.strip("0."):
+            kinds = (agreed.DefinitiveSigned, agreed.AmendmentTookEffect)
+            yield from self._from_terms(kinds, field, unit, last=True)
+
+    def _from_terms(
+        self, kinds: tuple[type, ...], field: str, unit: str, *, last: bool
+    ) -> Iterator[Reason]:
+        events = [
+            event
+            for thread in self._lineage.threads.values()
+            for event in thread
+            if isinstance(event.data, kinds) and (event.confirmed or not last)
+        ]
+        events.sort(key=lambda event: event.position)
+        for event in events[-1:] if last else events[:1]:
+            value = getattr(event.data.terms, field)
+            text = "" if value is None else str(value)
+            if text.endswith(f" {unit}"):
+                yield _with(_event(event), text.removesuffix(f" {unit}"), unit)
+
+    # Capacity.
+    def _capacity(self, rung: str) -> tuple[list[Reason], str | None]:
+        """The parts of a rung of capacity in rated watts, and how they are converted."""
+        if rung == "announced":
+            return list(self._announced("capacity_floor", "W")), None
+        if rung == "committed":
+            return list(self._bound("capacity_floor", "W")), None
+        if rung == "certified":
+            parts = [
+                _with(self._thread(f"certificate/{row.key}"), str(row.rated), "W")
+                for row in self._book.rows(CERTIFICATES)
+                if row.counts
+            ]
+            total = certified_watts(self._book)
+        else:
+            parts = list(self._delivered(rung))
+            total = int(self._rungs[f"capacity/{rung}"].quantity)
+        return parts, self._converted(parts, total)
+
+    def _delivered(self, rung: str) -> Iterator[Reason]:
+        rows = list(self._book.rows(FLEET))
+        if rung == "ordered":
+            for order in dict.fromkeys(row.order for row in rows if row.kind == "line"):
+                watts = rated_watts(r for r in rows if r.order == order)["ordered"]
+                yield _with(self._thread(f"order/{order}"), str(watts), "W")
+            return
+        for row in rows:
+            if row.kind == "system" and _reaches(row, rung):
+                yield _with(self._thread(f"system/{row.key}"), str(row.watts), "W")
+
+    def _converted(self, parts: Sequence[Reason], total: int) -> str | None:
+        rated = sum(int(part.figure or 0) for part in parts)
+        terms = agreement_of(self._book).known_terms
+        if not parts or terms.capacity_basis in {"rated", "unspecified"}:
+            return None
+        ratios = [f"× {terms.overhead_ratio} overhead"] if terms.overhead_ratio else []
+        if terms.capacity_basis == "facility" and terms.pue:
+            ratios.append(f"× {terms.pue} PUE")
+        basis = terms.capacity_basis.replace("_", " ")
+        return f"{rated} W rated {' '.join(ratios)} = {total} W on the basis {basis}"
+
+    # Terms.
+    def _values(self) -> Iterator[tuple[str, tuple[str, Event[Any]]]]:
+        """Each clause with its value in force and the event that set it."""
+        kinds = (agreed.LoiSigned, agreed.DefinitiveSigned, agreed.AmendmentTookEffect)
+        found: dict[str, tuple[str, Event[Any]]] = {}
+        events = (
+            event for thread in self._lineage.threads.values() for event in thread
+        )
+        for event in sorted(events, key=lambda event: event.position):
+            loi = isinstance(event.data, agreed.LoiSigned)
+            if not isinstance(event.data, kinds) or not (loi or event.confirmed):
+                continue
+            plain_terms = to_builtins(event.data.terms)
+            others = {one["name"]: one["text"] for one in plain_terms.pop("other", ())}
+            now = {
+                name: value if isinstance(value, str) else _text(value)
+                for name, value in {**plain_terms, **others}.items()
+            }
+            # A definitive agreement sets every term anew, even to what was intended.
+            kept = {} if isinstance(event.data, agreed.DefinitiveSigned) else found
+            found = {
+                name: kept[name]
+                if name in kept and kept[name][0] == value
+                else (value, event)
+                for name, value in now.items()
+            }
+        yield from found.items()
+
+    def _term(self, name: str, clause: str) -> Reason:
+        value, event = self._clauses[clause]
+        number, _, unit = value.partition(" ")
+        figures = clause in {"funding_cap", "capacity_floor"}
+        thread = self._lineage.thread_at(event.position)
+        return Reason(
+            what=name,
+            figure=number if figures else value,
+            unit=unit if figures else None,
+            because=(
+                self._thread(thread)
+                if thread.startswith("amendment/")
+                else _event(event),
+            ),
+        )
+
+
+def _reaches(row: FleetRow, rung: str) -> bool:
+    return counted_to(row) is not None and bool(rated_watts([row])[rung])
+
+
+def _split(amount: Amount) -> tuple[str, str]:
+    return plain(amount), amount.unit
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _with(told: Reason, figure: str, unit: str) -> Reason:
+    """A branch with the part of its figure that counts here."""
+    from msgspec.structs import replace
+
+    return replace(told, figure=figure, unit=unit)
+
+
+def _event(event: Event[Any]) -> Reason:
+    """An event as a leaf: what happened, when, by whom, on what evidence."""
+    recorded = event.identity.recorded_at
+    provenance = event.provenance
+    return Reason(
+        what=event.data.tag(),
+        position=event.position,
+        effective_on=event.on,
+        recorded_at=stamp_time(recorded) if recorded else None,
+        actor=f"{provenance.actor}@{provenance.party}",
+        status=provenance.status,
+        reason=provenance.reason,
+        evidence=provenance.evidence,
+    )

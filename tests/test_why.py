@@ -1,0 +1,232 @@
+"""From a figure back to its evidence: the branches add up, and every event is there."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import deals
+import pytest
+from cli_desk import answer as cli_answer
+from cli_desk import done, fails
+from conftest import Desk
+from test_as_of import MACHINE, REAL
+from test_views import load
+
+from ledger.capacity import on_basis
+from ledger.errors import NotFound
+from projections.deals import DEALS, agreement_of
+from projections.projector import Projections, create_views
+from projections.why import Reason, subjects, why
+
+DAYS = (None, date(2023, 8, 1), date(2024, 2, 9), date(2025, 3, 20), date(2025, 12, 1))
+
+
+@pytest.fixture(scope="module")
+def views(tmp_path_factory: Any) -> Any:
+    """Both packaged deals."""
+    desk = Desk(tmp_path_factory.mktemp("why") / "accord.db")
+    create_views(desk.store)
+    load(desk, REAL)
+    load(desk, MACHINE)
+    yield Projections(desk.store)
+    desk.ledger.close()
+
+
+def added(tree: Reason) -> Decimal:
+    """The sum of the first branches' figures."""
+    assert {part.unit for part in tree.because} <= {tree.unit}
+    return sum((Decimal(part.figure or 0) for part in tree.because), start=Decimal(0))
+
+
+@pytest.mark.parametrize("deal", [MACHINE, REAL, "openai-nvidia-equity-2026"])
+@pytest.mark.parametrize("as_of", DAYS)
+def test_the_branches_of_every_rung_add_up(views, deal, as_of):
+    """On any day, a rung's quantity is the sum of its branches, converted once."""
+    with views.reading(as_of) as reading:
+        if not reading.knows(deal):
+            return
+        terms = agreement_of(reading.book(deal, DEALS)).known_terms
+        standing = views.answer("standing", deal, as_of=as_of)
+        for row in standing.rows:
+            tree = why(reading, deal, f"{row.ladder}/{row.rung}")
+            assert (tree.figure, tree.unit) == (row.quantity, row.unit)
+            if row.unit != "W":
+                assert added(tree) == Decimal(row.quantity), tree
+            elif row.rung in {"announced", "committed"}:
+                assert str(added(tree)) == row.quantity, tree
+            else:
+                assert str(on_basis(int(added(tree)), terms).watts) == row.quantity
+
+
+def walk(tree: Reason) -> Any:
+    """Every branch."""
+    yield tree
+    for branch in tree.because:
+        yield from walk(branch)
+
+
+def test_a_payment_leads_to_its_acceptance_tests(views):
+    """Settled, approved, requested; unlock; certificate; systems; tests; order."""
+    with views.reading() as reading:
+        tree = why(reading, MACHINE, "D1")
+    branches = list(walk(tree))
+    types = [branch.what for branch in branches if branch.position]
+    for event in (
+        "funding.disbursement_settled",
+        "funding.drawdown_approved",
+        "funding.drawdown_requested",
+        "funding.tranche_unlocked",
+        "certificate.took_effect",
+        "certificate.countersigned",
+        "system.accepted",
+        "system.tested",
+        "order.placed",
+        "agreement.became_effective",
+        "agreement.condition_satisfied",
+    ):
+        assert event in types
+    depth = {branch.what: branch for branch in branches if branch.position is None}
+    tested = depth["system/orrery-systems/OR-0001"].because
+    assert "system.tested" in [branch.what for branch in tested]
+    papers = [p.title for b in branches for p in b.evidence]
+    assert {"Bank confirmation FB-2024-0001", "Certificate C-1"} <= set(papers)
+
+
+def test_everything_of_a_deal_can_be_asked_about(views):
+    """Every thing has a tree, with each of its events once, and no end without one."""
+    for deal in (MACHINE, REAL):
+        with views.reading() as reading:
+            for subject in subjects(reading, deal):
+                tree = why(reading, deal, subject)
+                told = [b.position for b in walk(tree) if b.position]
+                assert len(told) == len(set(told)), subject
+                assert tree.what == subject
+                assert told or tree.note, subject
+
+
+def test_a_term_leads_to_what_set_it(views):
+    """A clause that was amended leads to the amendment, another to the agreement."""
+    with views.reading() as reading:
+        cap = why(reading, MACHINE, "funding_cap")
+        assert (cap.figure, cap.unit) == ("130000000.00", "USD")
+        assert cap.because[0].what == "amendment/A1"
+        basis = why(reading, MACHINE, "term/capacity_basis")
+        assert basis.figure == "critical_it"
+        assert basis.because[0].what == "agreement.definitive_signed"
+    with views.reading(date(2024, 8, 1)) as reading:
+        assert why(reading, MACHINE, "funding_cap").because[0].what == (
+            "agreement.definitive_signed"
+        )
+    with views.reading() as reading:
+        known = {s for s in subjects(reading, MACHINE) if s.startswith("term/")}
+        rows = views.answer("terms", MACHINE).rows
+        assert known == {f"term/{row.clause}" for row in rows if row.in_force}
+        for row in rows:
+            if row.in_force:
+                told = why(reading, MACHINE, f"term/{row.clause}")
+                assert told.figure == row.value, row
+
+
+def test_what_is_locked_says_what_it_waits_for(views):
+    """A tranche that is not unlocked names the open parts of its trigger."""
+    with views.reading() as reading:
+        locked = why(reading, MACHINE, "T4")
+        assert locked.note == "waits for: milestone cold-plate-2 achieved"
+        told = why(reading, REAL, "T01").note
+        assert told == (
+            "waits for: the tranche itself is reported; the agreement in effect"
+        )
+        nothing = why(reading, REAL, "disbursed")
+        assert (nothing.figure, nothing.because) == ("0.00", ())
+        assert nothing.note == "nothing has come this far"
+
+
+def test_a_name_of_several_things_or_of_none_is_told(views):
+    """An ambiguous name lists what it may mean; an unknown one names the near ones."""
+    with views.reading() as reading:
+        with pytest.raises(NotFound, match="funding/committed or capacity/committed"):
+            why(reading, MACHINE, "committed")
+        with pytest.raises(NotFound, match="Did you mean 'T1'"):
+            why(reading, MACHINE, "T11")
+        with pytest.raises(NotFound, match="write KIND/NAME"):
+            why(reading, MACHINE, "zzzz")
+
+
+def test_money_that_went_back_is_a_branch_of_its_own(tmp_path: Path):
+    """A clawback and a true-up stand under the rung with their sign, and add up."""
+    desk = Desk(tmp_path / "accord.db")
+    create_views(desk.store)
+    deals.unlocked(desk)
+    deals.pay(desk)
+    back = {"direction": "to_provider", "amount": "3m USD", "bank_ref": "X1"}
+    more = {"direction": "to_recipient", "amount": "1m USD", "bank_ref": "X2"}
+    same = {"facility": "main", "text": "Counted again", "evidence": deals.BANK}
+    for name, keys in (("U1", back), ("U2", more)):
+        desk.do("funding post-true-up", true_up=name, on="2025-07-01", **same, **keys)
+    with Projections(desk.store).reading() as reading:
+        tree = why(reading, desk.deal, "disbursed")
+    figures = [(branch.what, branch.figure) for branch in tree.because]
+    assert figures == [
+        ("drawdown/D1", "10000000.00"),
+        ("true_up/U1", "-3000000.00"),
+        ("true_up/U2", "1000000.00"),
+    ]
+    assert tree.figure == "8000000.00"
+    desk.ledger.close()
+
+
+def test_what_was_reversed_is_no_reason(tmp_path: Path):
+    """After its reversal an entry stands behind no figure; known before, it does."""
+    desk = Desk(tmp_path / "accord.db")
+    create_views(desk.store)
+    deals.unlocked(desk)
+    before = desk.store.head().size
+    unlock = before
+    desk.do("reverse request", positions=[unlock], reason="A slip")
+    desk.do("reverse approve", reversal="R-1", actor=deals.BO)
+    views = Projections(desk.store)
+    with views.reading() as reading:
+        tree = why(reading, desk.deal, "T1")
+        assert "funding.tranche_unlocked" not in {b.what for b in walk(tree)}
+        assert why(reading, desk.deal, "unlocked").because == ()
+    with views.reading(None, before) as reading:
+        assert why(reading, desk.deal, "unlocked").figure == "40000000.00"
+    desk.ledger.close()
+
+
+def test_shares_have_their_own_reasons(desk):
+    """A warrant's shares are explained apart from money."""
+    create_views(desk.store)
+    deals.in_effect(desk)
+    deals.facility(desk, "w", instrument="warrant", commitment="160000000 shares")
+    with Projections(desk.store).reading() as reading:
+        tree = why(reading, desk.deal, "shares/committed")
+    assert (tree.figure, tree.unit) == ("160000000", "shares")
+    assert [branch.what for branch in tree.because] == ["facility/w"]
+
+
+def test_the_tree_on_the_command_line(tmp_path, monkeypatch):
+    """As a tree, cut short unless all is asked for; as rows with numbers and parents."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("ACCORD_DB", raising=False)
+    done("demo", MACHINE)
+    table = done("why", MACHINE, "disbursed").stdout
+    assert table.startswith("FICTION")
+    assert "├── drawdown D1  40,000,000.00 USD  settled" in table
+    assert "… and 7 more systems; --all shows them" in table
+    assert "told above" in table
+    assert "P: Bank confirmation FB-2024-0001" in table
+    whole = done("why", MACHINE, "disbursed", "--all").stdout
+    assert "more systems" not in whole
+    assert len(whole) > 2 * len(table)
+    rows = cli_answer("why", MACHINE, "D1", "--as-of", "2024-03-01")
+    assert rows["tree"]["what"] == "drawdown/D1"
+    assert rows["params"]["subject"] == "drawdown/D1"
+    csv = done("why", MACHINE, "D1", "--format", "csv").stdout.splitlines()
+    assert csv[0].startswith("number,parent,depth,what,figure,unit")
+    assert csv[1].startswith("1,,0,drawdown/D1,40000000.00,USD,settled")
+    assert "committed" in fails(1, "why", MACHINE, "committed")
