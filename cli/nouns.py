@@ -6,7 +6,7 @@ from the registry, which is loaded only when a noun is really asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin
 
 import click
@@ -15,6 +15,7 @@ from cli.options import DealId, NearestGroup, format_option, read_json
 from cli.session import session, where_and_who
 
 if TYPE_CHECKING:
+    from ledger.application import Ledger
     from ledger.commands.registry import Command, Parameter, Request
 
 NOUNS: Final[Mapping[str, str]] = {
@@ -29,6 +30,7 @@ NOUNS: Final[Mapping[str, str]] = {
     "observation": "Prices, corporate events, attestations, defaults; with sources.",
     "calendar": "Business days: weekends and holidays, by calendar.",
     "period": "Accounting periods: opened, closed.",
+    "reverse": "Corrections in the open: a reversal asked for, approved or rejected.",
 }
 WIDEST: Final = 40
 """Characters of choices that an option shows beside its name rather than in its text."""
@@ -53,27 +55,49 @@ class NounGroup(NearestGroup):
         from ledger.commands.registry import COMMANDS
 
         command = COMMANDS.get(f"{self.name} {cmd_name}")
-        return _click_command(command) if command else None
+        if command is None:
+            return None
+        if self.name == "reverse":
+            from cli.reverse import reverse_command
+
+            return reverse_command(command)
+        return _click_command(command)
 
 
 def _click_command(command: Command) -> click.Command:
     positional = [p for p in command.parameters if p.positional]
-    options = [p for p in command.parameters if not p.positional]
 
     def run(**given: Any) -> None:
         _run(command, given)
 
+    return made(
+        command,
+        run,
+        [
+            click.Argument(["deal"], type=DealId()),
+            *(
+                click.Argument([p.name], type=_kind(p.item)[0], metavar=p.name.upper())
+                for p in positional
+            ),
+        ],
+        [p for p in command.parameters if not p.positional],
+    )
+
+
+def made(
+    command: Command,
+    run: Callable[..., None],
+    arguments: Sequence[click.Argument],
+    options: Sequence[Parameter],
+) -> click.Command:
+    """A command of the command line, with its own arguments and options."""
     return click.Command(
         name=command.verb,
         callback=run,
         help=help_text(command),
         short_help=command.summary.rstrip("."),
         params=[
-            click.Argument(["deal"], type=DealId()),
-            *(
-                click.Argument([p.name], type=_kind(p.item)[0], metavar=p.name.upper())
-                for p in positional
-            ),
+            *arguments,
             *(_option(p) for p in sorted(options, key=lambda p: not p.required)),
             *_common_options(),
             *where_and_who(),
@@ -245,18 +269,22 @@ def _as_options(sentence: str, command: Command) -> str:
 
 
 def _run(command: Command, given: dict[str, Any]) -> None:
+    request = request_from(command, given)
+    with session().ledger() as ledger:
+        carry_out(ledger, request, given)
+
+
+def carry_out(ledger: Ledger, request: Request, given: Mapping[str, Any]) -> None:
+    """Carry a command out, or show what it would record, and print the outcome."""
     from cli.receipts import print_proposed, print_receipts
     from ledger.errors import BatchRefused
 
-    request = request_from(command, given)
-    with session().ledger() as ledger:
-        if not given["dry_run"]:
-            receipt = ledger.execute(request)
-            print_receipts([receipt], given["form"])
-            return
-        try:
-            events = ledger.dry_run([(1, request)])
-        except BatchRefused as refused:
-            # A single command has no lines to name.
-            raise refused.problems[0][1] from None
-        print_proposed(ledger, events, given["form"])
+    if not given["dry_run"]:
+        print_receipts([ledger.execute(request)], given["form"])
+        return
+    try:
+        events = ledger.dry_run([(1, request)])
+    except BatchRefused as refused:
+        # A single command has no lines to name.
+        raise refused.problems[0][1] from None
+    print_proposed(ledger, events, given["form"])

@@ -9,7 +9,6 @@ import click
 
 from cli.options import NearestGroup, ViewName, formatted, placed, read_bytes
 from cli.progress import progress
-from cli.reverse import REVERSE
 from cli.session import session
 
 if TYPE_CHECKING:
@@ -290,7 +289,6 @@ RECORD: Final[tuple[click.Command, ...]] = (
     append,
     verify,
     recheck,
-    REVERSE,
     export,
     import_,
     views,

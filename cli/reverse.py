@@ -1,27 +1,24 @@
-"""`accord reverse`: correct the record in the open, by position.
-
-The commands themselves are those of `ledger/commands/reverse.py`; here a position and
-an id stand for the deal that they are of.
-"""
+"""`accord reverse`: a position, or a reversal's id, stands for the deal that it is of."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import NearestGroup, format_option
-from cli.session import session, where_and_who
+from cli.nouns import carry_out, made, request_from
+from cli.session import session
 from ledger.errors import InvalidValue, NotFound
 
 if TYPE_CHECKING:
-    from ledger.application import Ledger, Receipt
+    from ledger.application import Ledger
+    from ledger.commands.registry import Command, Request
 
 
 class ReversalName(click.ParamType[tuple[str, str]]):
     """A reversal as `accord reverse request` prints it: DEAL/ID."""
 
-    name = "DEAL/ID"
+    name = "DEAL/REVERSAL"
 
     def convert(self, value: Any, _param: Any, _ctx: Any) -> tuple[str, str]:
         """Read the deal and the reversal's own id."""
@@ -35,96 +32,46 @@ class ReversalName(click.ParamType[tuple[str, str]]):
         return str(Slug.parse(deal)), name
 
 
-def _common() -> list[click.Parameter]:
-    from cli.options import Day
+def reverse_command(command: Command) -> click.Command:
+    """A verb of `accord reverse`, which takes no DEAL of its own."""
+    own = "positions" if command.verb == "request" else "reversal"
+    options = [p for p in command.parameters if p.name != own]
+    if own == "positions":
+        kind = click.IntRange(1)
+        argument = click.Argument([own], type=kind, nargs=-1, required=True)
+    else:
+        argument = click.Argument([own], type=ReversalName(), metavar="DEAL/REVERSAL")
 
-    return [
-        click.Option(
-            ["--effective-on"],
-            type=Day(),
-            metavar="YYYY-MM-DD",
-            help="The day on which it was so; today where left out.",
-        ),
-        click.Option(["--command-id"], metavar="TEXT", help="Repeats write nothing."),
-        format_option(),
-        *where_and_who(),
-    ]
-
-
-def _request() -> click.Command:
-    def run(positions: tuple[int, ...], *, with_reliant: bool, **given: Any) -> None:
-        keys: dict[str, Any] = {"positions": list(positions)}
-        if with_reliant:
-            keys["with_reliant"] = True
+    def run(**given: Any) -> None:
         session().acting()
-        with session().ledger() as ledger:
-            deal = _deal_of(ledger, positions[0])
-            receipt = _execute(ledger, "request", deal, keys, given)
-        (asked,) = receipt.events
-        name = f"{deal}/{asked.stream.rpartition('/')[2]}"
-        if given["form"] != "table":
-            _print(receipt, given["form"])
+        if own == "reversal":
+            deal, name = given[own]
+            request = request_from(command, {**given, "deal": deal, own: name})
+            with session().ledger() as ledger:
+                carry_out(ledger, request, given)
             return
-        click.echo(name)
-        places = ", ".join(f"#{t.position} {t.entry}" for t in asked.data.targets)
-        click.echo(f"Asked to reverse {places}.", err=True)
-        click.echo(
-            f"Nothing has changed. Somebody else approves it with: "
-            f"accord reverse approve {name}",
-            err=True,
-        )
-
-    return click.Command(
-        "request",
-        callback=run,
-        short_help="Ask for entries to be reversed; print the reversal's id",
-        help=(
-            "Ask for entries to be reversed, by their positions; print the reversal's "
-            "id.\n\nNothing changes until somebody else approves it. What relied on "
-            "them is named, and is to be reversed first, or together.\n\n"
-            "\b\nExample:\n"
-            '  accord reverse request 41 --reason "The wrong serial was tested"\n'
-            '  accord reverse request 41 --with-reliant --reason "The wrong serial"'
-        ),
-        params=[
-            click.Argument(
-                ["positions"], type=click.IntRange(1), nargs=-1, required=True
-            ),
-            click.Option(
-                ["--reason"], metavar="TEXT", required=True, help="Why.  [required]"
-            ),
-            click.Option(
-                ["--with-reliant"],
-                is_flag=True,
-                help="Also whatever relied on them.",
-            ),
-            *_common(),
-        ],
-    )
-
-
-def _decision(verb: str, short: str, text: str, *more: click.Option) -> click.Command:
-    def run(reversal: tuple[str, str], **given: Any) -> None:
-        deal, name = reversal
-        keys = {"reversal": name}
-        if "ground" in given:
-            keys["ground"] = given.pop("ground")
-        session().acting()
         with session().ledger() as ledger:
-            receipt = _execute(ledger, verb, deal, keys, given)
-        _print(receipt, given["form"])
+            deal = _deal_of(ledger, given[own][0])
+            request = request_from(command, {**given, "deal": deal})
+            _ask(ledger, request, given)
 
-    return click.Command(
-        verb,
-        callback=run,
-        short_help=short,
-        help=text,
-        params=[
-            click.Argument(["reversal"], type=ReversalName(), metavar="DEAL/ID"),
-            *more,
-            click.Option(["--reason"], metavar="TEXT", help="Why."),
-            *_common(),
-        ],
+    return made(command, run, [argument], options)
+
+
+def _ask(ledger: Ledger, request: Request, given: dict[str, Any]) -> None:
+    """Ask for a reversal; print its id, and what is to be done next."""
+    if given["dry_run"] or given["form"] != "table":
+        carry_out(ledger, request, given)
+        return
+    (asked,) = ledger.execute(request).events
+    name = f"{request.deal}/{asked.stream.rpartition('/')[2]}"
+    click.echo(name)
+    places = ", ".join(f"#{t.position} {t.entry}" for t in asked.data.targets)
+    click.echo(f"Asked to reverse {places}.", err=True)
+    click.echo(
+        "Nothing has changed. Somebody else approves it with: "
+        f"accord reverse approve {name}",
+        err=True,
     )
 
 
@@ -136,54 +83,3 @@ def _deal_of(ledger: Ledger, position: int) -> str:
             f"There is no position {position:,}: the record has {size:,} events."
         )
     return entry.deal
-
-
-def _execute(
-    ledger: Ledger, verb: str, deal: str, keys: dict[str, Any], given: dict[str, Any]
-) -> Receipt:
-    from ledger.commands.registry import request_of
-
-    common = {
-        name: given[name]
-        for name in ("reason", "effective_on", "command_id")
-        if given[name]
-    }
-    line = {"command": f"reverse {verb}", "deal": deal, **keys, **common}
-    return ledger.execute(request_of(line), actor=session().actor)
-
-
-def _print(receipt: Receipt, form: str) -> None:
-    from cli.receipts import print_receipts
-
-    print_receipts([receipt], form)
-
-
-REVERSE: Final = NearestGroup(
-    "reverse",
-    help="Correct the record in the open: ask for a reversal, approve it, reject it.",
-    commands=[
-        _request(),
-        _decision(
-            "approve",
-            "Approve a reversal: all of its entries, or none",
-            "Approve a reversal that somebody else asked for: all of its entries, or "
-            "none.\n\nWhat was reversed stays on the record, and counts no more from "
-            "here on. Where more was paid than is unlocked without it, the facility is "
-            "flagged as overfunded.\n\n"
-            "\b\nExample:\n  accord reverse approve acme-orion/R-1 --actor bo@orion",
-        ),
-        _decision(
-            "reject",
-            "Reject a reversal, or take it back",
-            "Reject a reversal, or take it back; its entries stand.\n\n"
-            "\b\nExample:\n"
-            '  accord reverse reject acme-orion/R-1 --ground "The serial was right"',
-            click.Option(
-                ["--ground"],
-                metavar="TEXT",
-                required=True,
-                help="On what ground.  [required]",
-            ),
-        ),
-    ],
-)

@@ -25,7 +25,7 @@ from projections.history import history, marks, reversed_by, reversed_in
 from projections.reading import Answer, KnownAt, Reading
 from projections.registry import VIEWS, view_named
 from projections.stored import Stored, forget, forget_deal, track, tracked, write
-from projections.tables import metadata, table_of
+from projections.tables import metadata, table_of, tracking
 from projections.view import Rows, View
 
 BATCH: Final = 500
@@ -44,8 +44,10 @@ class ViewStatus(msgspec.Struct, frozen=True):
 
 def create_views(store: Store) -> None:
     """Create the tables of all views, where they are not there yet."""
-    for view in VIEWS:
-        table_of(view.name)
+    needed = {tracking.name, *(table_of(view.name).name for view in VIEWS)}
+    with store.reading() as connection:
+        if needed <= set(sa.inspect(connection).get_table_names()):
+            return
     with store.writing() as connection:
         metadata.create_all(connection)
 
@@ -78,6 +80,8 @@ class Projections:
         """
         done = 0
         try:
+            # A version before this one may have made the ledger, with fewer views.
+            create_views(self.store)
             for count in self._batches(VIEWS, progress):
                 done += count
         except LedgerUnavailable:
@@ -89,6 +93,7 @@ class Projections:
     ) -> int:
         """Fold views anew from the first event; how many events that were."""
         chosen = [view for view in VIEWS if names is None or view.name in names]
+        create_views(self.store)
         with self.store.writing() as connection:
             for view in chosen:
                 forget(connection, view)
@@ -192,12 +197,13 @@ class Projections:
             size = read_head(connection).size
             found = []
             for view in VIEWS:
-                version, position = known.get(view.name, (view.version, 0))
-                many = connection.scalar(
-                    sa.select(sa.func.count()).select_from(table_of(view.name))
-                )
+                version, position, many = view.version, 0, 0
+                if view.name in known:
+                    version, position = known[view.name]
+                    rows = sa.select(sa.func.count()).select_from(table_of(view.name))
+                    many = connection.scalar(rows) or 0
                 found.append(
-                    ViewStatus(view.name, version, position, size - position, many or 0)
+                    ViewStatus(view.name, version, position, size - position, many)
                 )
         return found
 
@@ -210,7 +216,7 @@ class Projections:
         with self.store.reading() as connection:
             known = tracked(connection)
             for number, view in enumerate(VIEWS, start=1):
-                version, position = known.get(view.name, (view.version, 0))
+                version, position = known.get(view.name, (0, 0))
                 if version == view.version:
                     compared += _compare(connection, view, position)
                 if progress:

@@ -399,6 +399,7 @@ def test_a_decision_sees_all_of_a_kind(desk: Desk) -> None:
     assert [milestone.name for milestone in found] == ["a", "b", "d"]
     assert set(decision.expects) == {
         "agreement/one",
+        "books/one",
         *(f"milestone/one/{name}" for name in "abd"),
     }
 

@@ -46,7 +46,8 @@ def test_every_command_has_its_help(name: str):
     assert "Example:" in shown
     for parameter in command.parameters:
         option = parameter.name.replace("_", "-")
-        assert (parameter.name.upper() if parameter.positional else option) in shown
+        as_argument = parameter.positional or parameter.name == "positions"
+        assert (parameter.name.upper() if as_argument else option) in shown
     for common in COMMON:
         assert f"--{common.replace('_', '-')}" in shown
     for text in shown.splitlines():
@@ -173,10 +174,10 @@ def test_dry_run_tells_the_change():
     done("init")
     done(*OPEN)
     changes = answer(*LOI, "--dry-run")["changes"]
-    announced = next(c for c in changes if c["what"] == "funding announced")
+    announced = next(c for c in changes if c["row"] == "funding/announced")
     assert announced["deal"] == "acme-orion"
-    assert announced["after"] == "100000000000.00 USD"
-    assert "100,000,000,000.00 USD" in done(*LOI, "--dry-run").stdout
+    assert (announced["old"], announced["new"]) == ("0.00", "100000000000.00")
+    assert "0.00 USD → 100,000,000,000.00 USD" in done(*LOI, "--dry-run").stdout
 
 
 def test_where_and_who_stand_before_the_noun_or_after_the_verb(

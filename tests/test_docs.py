@@ -21,10 +21,10 @@ DOMAIN_CODES = [
     *(f"MIL-{number:02}" for number in range(1, 7)),
     *(f"UNT-{number:02}" for number in (*range(1, 8), *range(9, 15))),
     *(f"CER-{number:02}" for number in range(1, 7)),
-    *(f"FND-{number:02}" for number in (*range(1, 7), *range(8, 16))),
-    *(f"REC-{number:02}" for number in (1, 3, 5, 6, 7, 9, 10)),
+    *(f"FND-{number:02}" for number in range(1, 16)),
+    *(f"REC-{number:02}" for number in (*range(1, 8), 9, 10)),
 ]
-LATER_CODES = {"FND-07", "UNT-08", "REC-02", "REC-04", "REC-08"}
+LATER_CODES = {"UNT-08", "REC-08"}
 
 
 def written(name: str) -> str:
