@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, time
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from cli.session import Session, where_and_who
 from ledger.errors import AccordError, InvalidValue
+
+if TYPE_CHECKING:
+    from projections.view import View
 
 FORMATS: Final = ("table", "json", "jsonl", "csv")
 _MOMENT: Final = re.compile(
@@ -137,17 +140,27 @@ class DealId(click.ParamType[str]):
 
 
 class ViewName(click.ParamType[str]):
-    """The name of a view; completes from the registry."""
+    """The name of a view; completes from the registry.
+
+    Those that stand `beside` the record are folded from no events: they can be asked,
+    and neither rebuilt nor traced to an event.
+    """
 
     name = "NAME"
+
+    def __init__(self, *, beside: bool = False) -> None:
+        self._beside = beside
+
+    def _views(self) -> Sequence[View]:
+        from projections.registry import ANSWERED, VIEWS
+
+        return ANSWERED if self._beside else VIEWS
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
         """Read the name of a view that there is."""
         import difflib
 
-        from projections.registry import ANSWERED
-
-        names = [view.name for view in ANSWERED]
+        names = [view.name for view in self._views()]
         if value not in names:
             near = difflib.get_close_matches(value, names)
             hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else ""
@@ -161,11 +174,9 @@ class ViewName(click.ParamType[str]):
         """The views whose names begin so, with the question of each."""
         from click.shell_completion import CompletionItem
 
-        from projections.registry import ANSWERED
-
         return [
             CompletionItem(view.name, help=view.question)
-            for view in ANSWERED
+            for view in self._views()
             if view.name.startswith(incomplete)
         ]
 

@@ -53,7 +53,7 @@ def show(
 
 
 @click.command()
-@click.argument("name", type=ViewName(), required=False)
+@click.argument("name", type=ViewName(beside=True), required=False)
 @click.argument("deal", type=DealId(), required=False)
 @click.option(
     "--receipt", metavar="FILE", help="Also write a signed receipt of the answer."

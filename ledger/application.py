@@ -24,6 +24,7 @@ from ledger.decision import Decision
 from ledger.errors import (
     AccordError,
     BatchRefused,
+    IntegrityFailure,
     InvalidValue,
     LedgerUnavailable,
     NotFound,
@@ -140,6 +141,10 @@ class Ledger(Application[str]):
             ]
             self._note(refused, found, actor)
             raise
+        except Refused as refusal:
+            every = [(request, refusal) for _, request in requests]
+            self._note(refusal, every, actor)
+            raise
 
     def dry_run(
         self, requests: Sequence[tuple[int, Request]], *, actor: str | None = None
@@ -206,8 +211,8 @@ class Ledger(Application[str]):
             return
         try:
             note(self.store, noted)
-        except LedgerUnavailable as unavailable:
-            error.add_note(f"This refusal could not be noted: {unavailable}")
+        except (LedgerUnavailable, IntegrityFailure) as failure:
+            error.add_note(f"This refusal could not be noted: {failure}")
 
     def _receipts(
         self, plan: Sequence[Receipt | Submission], first: int

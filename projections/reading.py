@@ -117,18 +117,29 @@ class Reading:
     def _refused(self, deal: str | None) -> Answer:
         """What was refused by then: beside the record, so no position covers it."""
         known_at = self._known_at
-        upto = known_at if isinstance(known_at, int) else stamp_time(self._now)
-        if isinstance(known_at, datetime):
-            upto = stamp_time(known_at)
+        upto = (
+            known_at if isinstance(known_at, int) else stamp_time(known_at or self._now)
+        )
         found = refusals(self._connection, deal=deal, upto=upto, as_of=self._as_of)
-        rows = [RefusedLine(**row) for row in found]
+        of_deals = {row["deal"] for row in found} if deal is None else {deal}
+        fictional = {one: self.fictional(one) for one in of_deals}
+        rows: list[Any] = [RefusedLine(**row) for row in found]
+        columns = RefusedLine.__struct_encode_fields__
+        if deal is None:
+            rows = [
+                {"deal": row["deal"], "fictional": fictional[row["deal"]], **row}
+                for row in found
+            ]
+            columns = ("deal", "fictional", *columns[1:])
         answer = self.told(
             REFUSED.name,
             rows,
-            REFUSED.row.__struct_encode_fields__,
+            columns,
             deal=deal,
-            fictional=deal is not None and self.knows(deal) and self.fictional(deal),
-            totals={"refusals": sum(row.times for row in rows)},
+            fictional=bool(fictional) and all(fictional.values()),
+            totals={"refusals": sum(row["times"] for row in found)},
+            # The last event's time would leave out what was refused since.
+            asked=None if isinstance(upto, int) else {"known_at": upto},
         )
         beside = "refusals stand beside the record: no tree head covers them."
         return msgspec.structs.replace(answer, note=beside)
