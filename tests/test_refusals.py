@@ -143,6 +143,7 @@ def test_what_was_refused_of_fiction_is_fiction(desk):
     """Each refusal is labelled by its deal, asked of one deal or of all."""
     opening = {"title": "T", "capital": ["a"], "capacity": ["b"]}
     desk.do("agreement open", deal="made-up", **opening, fictional=True)
+    assert refused(desk, "made-up").fictional
     desk.refuses("AGR-14", "agreement open", deal="made-up", **opening)
     assert refused(desk).fictional
     assert refused(desk, "made-up").fictional
