@@ -66,8 +66,8 @@ class Calendar:
         return day not in self.holidays and WEEKDAYS[day.weekday()] not in self.weekend
 
     def next_business_day(self, day: date) -> date:
-        """That day, or the first business day after it."""
-        while not self.is_business_day(day):
+        """That day, or the first business day after it; at the end of days, that end."""
+        while day < date.max and not self.is_business_day(day):
             day += timedelta(days=1)
         return day
 
@@ -77,8 +77,9 @@ class Calendar:
         A day without business counts as the next one with it.
         """
         found = self.next_business_day(day)
-        for _ in range(business_days):
+        while business_days > 0 and found < date.max:
             found = self.next_business_day(found + timedelta(days=1))
+            business_days -= 1
         return found
 
 

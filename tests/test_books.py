@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.application import Ledger
-from ledger.books import Books, Calendar
-from ledger.errors import BatchRefused, LedgerUnavailable, Refused
+from ledger.books import WEEKDAYS, Books, Calendar
+from ledger.errors import BatchRefused, InvalidValue, LedgerUnavailable, Refused
 from ledger.integrity import verify
 from ledger.store import open_store
 from ledger.transfer import export
@@ -28,7 +28,7 @@ XMAS = ["2025-12-25", "2025-12-26"]
 
 def record_calendar(desk, name="city", **more):
     """Record a calendar with the two days of Christmas."""
-    desk.do(
+    return desk.do(
         "calendar record-holidays", calendar=name, days=XMAS, on="2025-01-02", **more
     )
 
@@ -189,6 +189,71 @@ def test_a_calendar_leaves_room_for_business(desk):
     calendar = desk.get(Books, desk.deal).calendars["city"]
     assert calendar.holidays == {date(2025, 12, 25), date(2025, 12, 26)}
     assert calendar.is_business_day(date(2025, 12, 28))
+
+
+def test_a_calendar_keeps_its_weekend(desk):
+    """A later list of holidays leaves the weekend as it was, unless it names another."""
+    deals.in_effect(desk)
+    record, gulf = "calendar record-holidays", ["friday", "saturday"]
+    desk.do(record, calendar="gulf", weekend=gulf)
+    (data,) = desk.data(record, calendar="gulf", days=["2025-06-08"])
+    assert data.weekend == ("friday", "saturday")
+    friday, sunday = date(2025, 6, 6), date(2025, 6, 1)
+    calendar = desk.get(Books, desk.deal).calendars["gulf"]
+    assert not calendar.is_business_day(friday)
+    assert calendar.is_business_day(sunday)
+    desk.do(record, calendar="gulf", weekend=["saturday", "sunday"])
+    calendar = desk.get(Books, desk.deal).calendars["gulf"]
+    assert calendar.is_business_day(friday)
+    assert not calendar.is_business_day(sunday)
+
+
+def test_days_end_and_business_with_them(desk):
+    """A notice longer than there are days to write is a refusal, and no accident."""
+    deals.in_effect(desk, notice_business_days=10**9)
+    deals.racks(desk, "R1")
+    deals.facility(desk)
+    deals.tranche(desk)
+    deals.certify(desk, "C-1", ["maker/R1"])
+    desk.do("funding unlock", tranche="T1", on="2025-05-02")
+    said = desk.refuses("FND-07", **drawn_on(desk, "2025-06-06", "2025-06-10"))
+    assert "Earliest value date is 9999-12-31 (1000000000 business days)" in said
+    rest = Calendar()
+    rest.weekend = frozenset(WEEKDAYS)
+    assert rest.next_business_day(date(9999, 12, 1)) == date.max
+
+
+def test_a_holiday_is_a_day_of_the_calendar(desk):
+    """A day that there is not, or that is written otherwise, is named as it stands."""
+    deals.in_effect(desk)
+    for wrong in ("2025-02-30", "25 December"):
+        with pytest.raises(InvalidValue, match=f"'days': '{wrong}' is not a d"):
+            desk.do("calendar record-holidays", calendar="city", days=[XMAS[0], wrong])
+    for wrong in (XMAS[0], 25, [25], {}):
+        with pytest.raises(InvalidValue, match="'days': Expected `"):
+            desk.do("calendar record-holidays", calendar="city", days=wrong)
+    with pytest.raises(InvalidValue, match="'begins_on': Expected `date`"):
+        desk.do("period open", **{**QUARTER, "begins_on": [XMAS[0]]})
+
+
+@pytest.mark.parametrize("left", ["paid", "requested"])
+def test_a_calendar_reversed_leaves_what_was_paid(desk, left):
+    """REC-02: a payment made does not rely on the calendar; an open request does."""
+    deals.in_effect(desk, calendar="city")
+    deals.racks(desk, "R1")
+    deals.facility(desk)
+    deals.tranche(desk)
+    deals.certify(desk, "C-1", ["maker/R1"])
+    desk.do("funding unlock", tranche="T1", on="2025-05-02")
+    (holidays,) = record_calendar(desk)
+    # 1 June 2025 is a Sunday.
+    deals.pay(desk, to="settle" if left == "paid" else "request-drawdown")
+    ask = {"positions": [holidays.position], "reason": "Another city"}
+    if left == "paid":
+        desk.do("reverse request", **ask)
+    else:
+        said = desk.refuses("REC-02", "reverse request", **ask)
+        assert "funding.drawdown_requested (FND-07: The terms count business" in said
 
 
 def test_the_books_are_a_view(desk):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated
 
-from ledger.books import WEEKEND, Books, HolidaysRecorded, Weekday
+from ledger.books import WEEKDAYS, WEEKEND, Books, HolidaysRecorded, Weekday
 from ledger.decision import Decision
 from ledger.values import Id
 
@@ -15,7 +15,10 @@ def record_holidays(
     calendar: Annotated[Id, "the calendar, as the terms name it"],
     *,
     days: Annotated[tuple[date, ...], "a day on which no business is done"] = (),
-    weekend: Annotated[tuple[Weekday, ...], "a day of the weekend"] = WEEKEND,
+    weekend: Annotated[
+        tuple[Weekday, ...] | None,
+        "a day of the weekend; as recorded before, else Saturday and Sunday",
+    ] = None,
 ) -> None:
     """Record holidays in a calendar, beside those that stand in it already.
 
@@ -24,5 +27,10 @@ def record_holidays(
 
     accord calendar record-holidays acme-orion new-york --days 2026-11-26 --days 2026-12-25
     """
+    known = decision.get(Books, decision.deal).calendars.get(calendar)
+    if weekend is None:
+        # A list of holidays says nothing of the weekend, and so does not change it.
+        kept = known.weekend if known else WEEKEND
+        weekend = tuple(name for name in WEEKDAYS if name in kept)
     data = HolidaysRecorded(calendar=calendar, days=days, weekend=weekend)
     decision.record(Books, decision.deal, data=data)

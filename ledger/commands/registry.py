@@ -138,8 +138,11 @@ class Command:
 
 
 def _decode(value: Any, kind: Any) -> Any:
-    if isinstance(value, str) and date in (kind, *get_args(kind)):
-        return parse_date(value)
+    texts = value if isinstance(value, list | tuple) else [value]
+    if date in (kind, *get_args(kind)) and all(isinstance(t, str) for t in texts):
+        # Our own sentence for what is no day, in place of the decoder's.
+        days = [parse_date(text) for text in texts]
+        value = days if texts is value else days[0]
     return from_builtins(value, kind)
 
 
