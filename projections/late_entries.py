@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date
 from typing import Any, Final
 
+import msgspec
+
 from ledger import books
 from ledger.catalogue import EVENTS
 from ledger.event import Event
@@ -12,13 +14,22 @@ from ledger.struct import Frozen
 from ledger.transcoding import stamp_time
 from projections.view import Book, Drawn, FoldRow, Rows, View, line_of
 
+PERIODS: Final = "periods"
+OF_PERIODS: Final = (books.PeriodOpened, books.PeriodClosed)
 
-class PeriodRow(FoldRow, tag_field="row", tag="period"):
-    """A period."""
+
+class Span(msgspec.Struct):
+    """A period's days, and whether it is closed."""
 
     begins_on: date
     ends_on: date
-    closed_on: date | None = None
+    closed: bool = False
+
+
+class PeriodsRow(FoldRow, tag_field="row", tag="periods"):
+    """Every period by its name, in one row: each entry is held against all of them."""
+
+    periods: dict[str, Span] = msgspec.field(default_factory=dict)
 
 
 class LateRow(FoldRow, tag_field="row", tag="late"):
@@ -40,7 +51,7 @@ LATE_ENTRIES: Final = View(
     "late-entries",
     1,
     "What was entered into a closed period, by whom, and why?",
-    PeriodRow | LateRow,
+    PeriodsRow | LateRow,
 )
 
 
@@ -59,9 +70,9 @@ class LateLine(Frozen, omit_defaults=False):
     reason: str | None
 
 
-@LATE_ENTRIES.on(*(event for event in EVENTS if event not in books.EVENTS))
+@LATE_ENTRIES.on(*(event for event in EVENTS if event not in OF_PERIODS))
 def _entered(rows: Rows[Any], event: Event[Any]) -> None:
-    periods = [row for row in rows if isinstance(row, PeriodRow)]
+    periods = _known(rows).periods
     closed = _holding(periods, event.on, closed=True)
     recorded = event.identity.recorded_at
     if closed is None or recorded is None:
@@ -84,26 +95,28 @@ def _entered(rows: Rows[Any], event: Event[Any]) -> None:
     )
 
 
-def _holding(periods: list[PeriodRow], day: date, *, closed: bool) -> str | None:
-    for row in periods:
-        if (
-            row.closed_on is not None
-        ) is closed and row.begins_on <= day <= row.ends_on:
-            return row.key.partition("/")[2]
+def _known(rows: Rows[Any]) -> PeriodsRow:
+    found = rows.get(PERIODS)
+    return found if isinstance(found, PeriodsRow) else PeriodsRow(key=PERIODS)
+
+
+def _holding(periods: dict[str, Span], day: date, *, closed: bool) -> str | None:
+    for name, span in periods.items():
+        if span.closed is closed and span.begins_on <= day <= span.ends_on:
+            return name
     return None
 
 
-@LATE_ENTRIES.on(*books.EVENTS)
+@LATE_ENTRIES.on(*OF_PERIODS)
 def _kept(rows: Rows[Any], event: Event[Any]) -> None:
     _entered(rows, event)
+    row = _known(rows)
     match event.data:
         case books.PeriodOpened(period=period, begins_on=first, ends_on=last):
-            rows.put(PeriodRow(key=f"period/{period}", begins_on=first, ends_on=last))
-        case books.PeriodClosed(period=period):
-            row = rows.get(f"period/{period}")
-            if isinstance(row, PeriodRow):
-                row.closed_on = event.on
-                rows.put(row)
+            row.periods[period] = Span(first, last)
+        case books.PeriodClosed(period=period) if period in row.periods:
+            row.periods[period].closed = True
+    rows.put(row)
 
 
 @LATE_ENTRIES.answer(LateLine, key=("position",))

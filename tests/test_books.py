@@ -19,11 +19,24 @@ from ledger.books import WEEKDAYS, Books, Calendar
 from ledger.errors import BatchRefused, InvalidValue, LedgerUnavailable, Refused
 from ledger.integrity import verify
 from ledger.store import open_store
+from ledger.transcoding import decode
 from ledger.transfer import export
+from projections.late_entries import LATE_ENTRIES
 from projections.projector import Projections, create_views
+from projections.view import Rows
 
 QUARTER = {"period": "2025-Q1", "begins_on": "2025-01-01", "ends_on": "2025-03-31"}
 XMAS = ["2025-12-25", "2025-12-26"]
+
+
+class CountedRows(Rows):
+    """Rows that count how often somebody goes through all of them."""
+
+    walks = 0
+
+    def __iter__(self):
+        self.walks += 1
+        return super().__iter__()
 
 
 def record_calendar(desk, name="city", **more):
@@ -254,6 +267,22 @@ def test_a_calendar_reversed_leaves_what_was_paid(desk, left):
     else:
         said = desk.refuses("REC-02", "reverse request", **ask)
         assert "funding.drawdown_requested (FND-07: The terms count business" in said
+
+
+def test_many_late_entries_are_folded_in_time(desk):
+    """What a late entry costs to fold does not grow with those before it."""
+    closed(desk)
+    event = desk.do(
+        "agreement record-statement", statement="s", speaker="x", text="x",
+        on="2025-03-01", reason="By post",
+    )[0]  # fmt: skip
+    stored = desk.store.select_notifications(1, 100)
+    rows = CountedRows()
+    for item in stored[:-1]:
+        LATE_ENTRIES.fold(rows, decode(item.state))
+    for _ in range(3):
+        LATE_ENTRIES.fold(rows, event)
+    assert rows.walks == 0
 
 
 def test_the_books_are_a_view(desk):
