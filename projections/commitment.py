@@ -6,6 +6,7 @@ deal; the standing, the drawdown register and the distance to the next unlock dr
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from ledger.provenance import Status
 from ledger.struct import Frozen
 from ledger.triggers import Formula, Trigger
 from ledger.values import Amount
-from projections.deals import DEALS, agreement_of
+from projections.deals import DEALS, AgreementRow, agreement_of
 from projections.view import Book, Drawn, FoldRow, Rows, View
 
 DRAWN: Final = {
@@ -37,7 +38,6 @@ class FacilityRow(FoldRow, tag="facility"):
     status: Status
     available_to: date | None = None
     waived: Amount | None = None
-    overfunded_since: date | None = None
     closed_on: date | None = None
 
 
@@ -53,7 +53,6 @@ class TrancheRow(FoldRow, tag="tranche"):
     formula: Formula
     status: Status
     expires_on: date | None = None
-    unlocked_on: date | None = None
     ended: str | None = None
 
 
@@ -85,7 +84,7 @@ class CashRow(FoldRow, tag="cash"):
 
 COMMITMENT: Final = View(
     "commitment",
-    1,
+    2,
     "What is each facility's position: cap, unlocked, paid, available?",
     FacilityRow | TrancheRow | DrawdownRow | CashRow,
 )
@@ -116,14 +115,16 @@ class Position(Frozen):
 class Money:
     """The money of one deal, as its rows tell it."""
 
-    def __init__(self, book: Book) -> None:
-        rows = list(book.rows(COMMITMENT))
-        self.facilities = [row for row in rows if isinstance(row, FacilityRow)]
-        tranches = [row for row in rows if isinstance(row, TrancheRow)]
+    def __init__(
+        self, rows: Iterable[FoldRow], agreement: AgreementRow | None = None
+    ) -> None:
+        kept = list(rows)
+        self.facilities = [row for row in kept if isinstance(row, FacilityRow)]
+        tranches = [row for row in kept if isinstance(row, TrancheRow)]
         self.tranches = sorted(tranches, key=lambda row: (row.facility, row.number))
-        self.drawdowns = [row for row in rows if isinstance(row, DrawdownRow)]
-        self.cash = [row for row in rows if isinstance(row, CashRow)]
-        self._agreement = agreement_of(book)
+        self.drawdowns = [row for row in kept if isinstance(row, DrawdownRow)]
+        self.cash = [row for row in kept if isinstance(row, CashRow)]
+        self._agreement = agreement or AgreementRow(key="")
 
     def sum(self, facility: FacilityRow, amounts: list[Amount]) -> Amount:
         """The sum of amounts in a facility's unit."""
@@ -178,8 +179,15 @@ class Money:
         return _above(self.drawn(facility, "paid"), self.covered(facility))
 
     def available(self, facility: FacilityRow) -> Amount:
-        """What may still be drawn."""
+        """What may still be drawn; nothing of a closed facility."""
+        if facility.closed_on is not None:
+            return Amount.zero(facility.commitment.unit)
         return _above(self.unlocked(facility), self.drawn(facility, "approved"))
+
+
+def money_of(book: Book) -> Money:
+    """The money of a deal."""
+    return Money(book.rows(COMMITMENT), agreement_of(book))
 
 
 def _above(amount: Amount, limit: Amount) -> Amount:
@@ -214,11 +222,7 @@ def _facility(rows: Rows[Any], event: Event[funding.FacilityDefined]) -> None:
 
 
 @COMMITMENT.on(
-    funding.CommitmentChanged,
-    funding.OverfundingDeclared,
-    funding.OverfundingCured,
-    funding.OverfundingWaived,
-    funding.FacilityClosed,
+    funding.CommitmentChanged, funding.OverfundingWaived, funding.FacilityClosed
 )
 def _facility_changed(rows: Rows[Any], event: Event[Any]) -> None:
     row = rows.get(f"facility/{event.data.facility}")
@@ -227,13 +231,9 @@ def _facility_changed(rows: Rows[Any], event: Event[Any]) -> None:
     match event.data:
         case funding.CommitmentChanged(new=new) if event.confirmed:
             row.commitment = new
-        case funding.OverfundingDeclared():
-            row.overfunded_since = event.on
-        case funding.OverfundingCured():
-            row.overfunded_since = None
         case funding.OverfundingWaived(amount=amount) if event.confirmed:
             row.waived = row.waived + amount if row.waived else amount
-        case funding.FacilityClosed():
+        case funding.FacilityClosed() if event.confirmed:
             row.closed_on = event.on
     rows.put(row)
 
@@ -262,8 +262,11 @@ def _tranche_moved(rows: Rows[Any], event: Event[Any]) -> None:
     row = _tranche(rows, event.data.tranche)
     if row is not None and event.confirmed:
         row.unlocked = event.data.cumulative
-        row.unlocked_on = event.on
+        if isinstance(event.data, funding.TrancheRelocked):
+            row.size = event.data.size
         rows.put(row)
+        if isinstance(event.data, funding.TrancheUnlocked):
+            _shrink_waiver(rows, row.facility)
 
 
 @COMMITMENT.on(funding.TrancheExpired, funding.TrancheCancelled)
@@ -339,6 +342,7 @@ def _returned(rows: Rows[Any], event: Event[funding.DisbursementReturned]) -> No
         if row.returned >= row.amount:
             row.state = "returned"
         rows.put(row)
+        _shrink_waiver(rows, row.facility)
 
 
 @COMMITMENT.on(funding.EquityIssued)
@@ -360,11 +364,23 @@ def _cash(rows: Rows[Any], event: Event[Any]) -> None:
             amount=event.data.amount,
         )
     )
+    _shrink_waiver(rows, event.data.facility)
+
+
+def _shrink_waiver(rows: Rows[Any], name: str) -> None:
+    """Let go of what a waiver covered and is covered by unlocked money again."""
+    facility = rows.get(f"facility/{name}")
+    if not isinstance(facility, FacilityRow) or not facility.waived:
+        return
+    money = Money(list(rows))
+    paid, unlocked = money.drawn(facility, "paid"), money.unlocked(facility)
+    facility.waived = min(facility.waived, _above(paid, unlocked))
+    rows.put(facility)
 
 
 @COMMITMENT.answer(Position, DEALS, key=("facility",))
 def _commitment(book: Book) -> Drawn:
-    money = Money(book)
+    money = money_of(book)
     return Drawn([_position(money, facility) for facility in money.facilities])
 
 

@@ -23,7 +23,7 @@ from ledger.triggers import (
     Trigger,
 )
 from projections.certificates import CERTIFICATES, certified_watts
-from projections.commitment import COMMITMENT, Money, TrancheRow, plain
+from projections.commitment import COMMITMENT, TrancheRow, money_of, plain
 from projections.conditions import CONDITIONS
 from projections.deals import DEALS, agreement_of
 from projections.fleet import FLEET, rated_watts
@@ -149,7 +149,7 @@ def _words(leaf: Trigger) -> str:
 def _open(book: Book) -> list[TrancheRow]:
     return [
         tranche
-        for tranche in Money(book).tranches
+        for tranche in money_of(book).tranches
         if tranche.unlocked < tranche.size and not tranche.ended
     ]
 

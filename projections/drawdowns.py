@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ledger.struct import Frozen
-from projections.commitment import COMMITMENT, DrawdownRow, Money, plain
+from projections.commitment import COMMITMENT, DrawdownRow, money_of, plain
 from projections.deals import DEALS
 from projections.view import Book, Drawn, FoldRow, View
 
@@ -40,7 +40,7 @@ class DrawdownLine(Frozen, omit_defaults=False):
 
 @DRAWDOWNS.answer(DrawdownLine, COMMITMENT, DEALS, key=("drawdown",))
 def _drawdowns(book: Book) -> Drawn:
-    rows = Money(book).drawdowns
+    rows = money_of(book).drawdowns
     lines = [_line(book, row) for row in rows]
     return Drawn(lines, {"open": sum(1 for row in rows if row.state in OPEN)})
 

@@ -5,42 +5,77 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, Final
 
+import msgspec
+
 from ledger import roadmap
 from ledger.event import Event
-from ledger.provenance import Status, weakest
-from ledger.roadmap import Metric
+from ledger.provenance import Status
+from ledger.roadmap import Metric, Milestone, MilestoneState
 from ledger.struct import Frozen
+from ledger.values import Ratio
 from projections.view import Book, Drawn, FoldRow, Rows, View
 
 
 class MilestoneRow(FoldRow):
-    """A milestone."""
+    """A milestone: what its proposal said, and the aggregate's own state.
+
+    The fields after `ground` are those of `Milestone`, whose events are applied to it:
+    so the view says what the rules see.
+    """
 
     title: str
     track: str
     owner: str
-    first_target_on: date
-    target_on: date
-    first_metric: Metric | None
-    metric: Metric | None
-    platform: str | None
-    state: str = "proposed"
-    before: str = "proposed"
+    ground: str = ""
+    claimed: tuple[str, ...] = ()
+    state: MilestoneState = "none"
     status: Status = "confirmed"
-    result: str | None = None
-    agreed: tuple[str, ...] = ()
-    signed: tuple[str, ...] = ()
+    platform: str | None = None
+    metric: Metric | None = None
+    first_target_on: date | None = None
+    target_on: date | None = None
+    agreed_by: tuple[str, ...] = ()
+    agreed_on: date | None = None
+    agreed_status: Status = "confirmed"
+    result: Ratio | None = None
+    evidenced_on: date | None = None
+    evidence_status: Status = "confirmed"
+    sign_offs: dict[str, str] = msgspec.field(default_factory=dict)
+    signed_off_on: date | None = None
     achieved_on: date | None = None
-    dispute: str = ""
+    achieved_ref: str = ""
+    before_dispute: MilestoneState = "none"
 
 
+MIRRORED: Final = (
+    "state",
+    "status",
+    "platform",
+    "metric",
+    "first_target_on",
+    "target_on",
+    "agreed_by",
+    "agreed_on",
+    "agreed_status",
+    "result",
+    "evidenced_on",
+    "evidence_status",
+    "sign_offs",
+    "signed_off_on",
+    "achieved_on",
+    "achieved_ref",
+    "before_dispute",
+)
 MILESTONES: Final = View(
-    "milestones", 1, "How does the roadmap stand, and who has signed off?", MilestoneRow
+    "milestones", 2, "How does the roadmap stand, and who has signed off?", MilestoneRow
 )
 
 
 class MilestoneLine(Frozen, omit_defaults=False):
-    """A milestone in a line; `claim` marks an "up to" figure, which is no pass mark."""
+    """A milestone in a line; `claim` marks an "up to" figure, which is no pass mark.
+
+    `claimed` are facts less certain than the milestone: told, and not its state.
+    """
 
     milestone: str
     title: str
@@ -48,8 +83,8 @@ class MilestoneLine(Frozen, omit_defaults=False):
     owner: str
     state: str
     status: str
-    first_target_on: str
-    target_on: str
+    first_target_on: str | None
+    target_on: str | None
     platform: str | None
     target: str | None
     claim: bool
@@ -57,82 +92,49 @@ class MilestoneLine(Frozen, omit_defaults=False):
     agreed_by: str
     signed_off_by: str
     achieved_on: str | None
+    claimed: str
 
 
 def disputed_milestones(book: Book) -> list[str]:
     """A sentence for each milestone in dispute."""
     return [
-        f"milestone {row.key}: {row.dispute}"
+        f"milestone {row.key}: {row.ground}"
         for row in book.rows(MILESTONES)
         if row.state == "disputed"
     ]
 
 
-@MILESTONES.on(roadmap.Proposed)
-def _proposed(rows: Rows[MilestoneRow], event: Event[roadmap.Proposed]) -> None:
-    data = event.data
-    rows.put(
-        MilestoneRow(
-            key=event.stream.rpartition("/")[2],
-            title=data.title,
-            track=data.track,
-            owner=data.owner,
-            first_target_on=data.target_on,
-            target_on=data.target_on,
-            first_metric=data.metric,
-            metric=data.metric,
-            platform=data.platform,
-            status=event.provenance.status,
+@MILESTONES.on(*roadmap.EVENTS)
+def _happened(rows: Rows[MilestoneRow], event: Event[Any]) -> None:
+    data, name = event.data, event.stream.rpartition("/")[2]
+    row = rows.get(name)
+    if isinstance(data, roadmap.Proposed):
+        row = MilestoneRow(
+            key=name, title=data.title, track=data.track, owner=data.owner
         )
-    )
-
-
-ENDS: Final[dict[type, str]] = {
-    roadmap.Missed: "missed",
-    roadmap.Waived: "waived",
-    roadmap.Cancelled: "cancelled",
-}
-
-
-@MILESTONES.on(*(event for event in roadmap.EVENTS if event is not roadmap.Proposed))
-def _moved(rows: Rows[MilestoneRow], event: Event[Any]) -> None:
-    row = rows.get(event.stream.rpartition("/")[2])
     if row is None:
         return
-    match event.data:
-        case roadmap.Agreed(party=party, complete=complete):
-            row.agreed = (*row.agreed, party)
-            if complete and row.state == "proposed":
-                row.state = "agreed"
-        case roadmap.Rescheduled(new=new):
-            row.target_on = new
-        case roadmap.Rebaselined() as data:
-            row.state = "proposed"
-            row.platform = data.platform or row.platform
-            row.metric = data.metric or row.metric
-            row.target_on = data.target_on or row.target_on
-            row.agreed = row.signed = ()
-        case roadmap.EvidenceSubmitted(result=result):
-            row.state = "evidenced"
-            row.result = str(result) if result else None
-            row.signed = ()
-        case roadmap.SignedOff(party=party):
-            row.signed = (*row.signed, party)
-        case roadmap.Achieved():
-            row.state = "achieved"
-            row.status = weakest(row.status, event.provenance.status)
-            row.achieved_on = event.on
-        case roadmap.Disputed(ground=ground):
-            row.before = row.before if row.state == "disputed" else row.state
-            row.state = "disputed"
-            row.dispute = ground
-        case roadmap.DisputeSettled(upheld=upheld):
-            row.state = "agreed" if upheld else row.before
-            row.signed = () if upheld else row.signed
-        case data:
-            row.state = ENDS[type(data)]
-            row.status = weakest(row.status, event.provenance.status)
+    milestone = _aggregate(event.stream, row)
+    data.apply(milestone, event)
+    for field in MIRRORED:
+        setattr(row, field, getattr(milestone, field))
+    row.agreed_by = tuple(sorted(milestone.agreed_by))
+    if milestone.claims:
+        what = f"{data.tag().partition('.')[2]} ({event.provenance.status})"
+        row.claimed = (*row.claimed, f"#{event.position} {what}")
+    if isinstance(data, roadmap.Disputed):
+        row.ground = data.ground
     rows.put(row)
+
+
+def _aggregate(stream: str, row: MilestoneRow) -> Milestone:
+    """The aggregate as the row keeps it."""
+    milestone = Milestone(stream)
+    for field in MIRRORED:
+        setattr(milestone, field, getattr(row, field))
+    milestone.agreed_by = set(row.agreed_by)
+    milestone.sign_offs = dict(row.sign_offs)
+    return milestone
 
 
 def _figure(metric: Metric | None) -> str | None:
@@ -145,24 +147,29 @@ def _figure(metric: Metric | None) -> str | None:
 
 @MILESTONES.answer(MilestoneLine, key=("milestone",))
 def _milestones(book: Book) -> Drawn:
-    lines = [
-        MilestoneLine(
-            milestone=row.key,
-            title=row.title,
-            track=row.track,
-            owner=row.owner,
-            state=row.state,
-            status=row.status,
-            first_target_on=row.first_target_on.isoformat(),
-            target_on=row.target_on.isoformat(),
-            platform=row.platform,
-            target=_figure(row.metric),
-            claim=row.metric is not None and row.metric.bound == "up_to",
-            result=row.result,
-            agreed_by=", ".join(row.agreed),
-            signed_off_by=", ".join(row.signed),
-            achieved_on=row.achieved_on.isoformat() if row.achieved_on else None,
-        )
-        for row in book.rows(MILESTONES)
-    ]
-    return Drawn(lines)
+    return Drawn([_line(row) for row in book.rows(MILESTONES)])
+
+
+def _line(row: MilestoneRow) -> MilestoneLine:
+    return MilestoneLine(
+        milestone=row.key,
+        title=row.title,
+        track=row.track,
+        owner=row.owner,
+        state=row.state,
+        status=row.status,
+        first_target_on=_day(row.first_target_on),
+        target_on=_day(row.target_on),
+        platform=row.platform,
+        target=_figure(row.metric),
+        claim=row.metric is not None and row.metric.bound == "up_to",
+        result=str(row.result) if row.result is not None else None,
+        agreed_by=", ".join(row.agreed_by),
+        signed_off_by=", ".join(row.sign_offs),
+        achieved_on=_day(row.achieved_on),
+        claimed=", ".join(row.claimed),
+    )
+
+
+def _day(day: date | None) -> str | None:
+    return day.isoformat() if day else None

@@ -11,7 +11,7 @@ from ledger.agreement import ENDED
 from ledger.event import Event
 from ledger.struct import Frozen
 from ledger.values import Amount
-from projections.commitment import COMMITMENT, FacilityRow, Money
+from projections.commitment import COMMITMENT, FacilityRow, money_of
 from projections.conditions import CONDITIONS
 from projections.deals import DEALS, agreement_of
 from projections.milestones import MILESTONES
@@ -168,7 +168,7 @@ def _of_roadmap(book: Book) -> list[Due]:
 
 
 def _of_money(book: Book) -> list[Due]:
-    money = Money(book)
+    money = money_of(book)
     of = {row.facility: row for row in money.facilities}
     found: list[Due] = []
     steps = {"requested": "approve", "approved": "instruct", "instructed": "settle"}

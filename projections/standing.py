@@ -9,7 +9,7 @@ from ledger.capacity import on_basis
 from ledger.struct import Frozen
 from ledger.values import SHARES, Amount
 from projections.certificates import CERTIFICATES, certified_watts
-from projections.commitment import COMMITMENT, FacilityRow, Money, plain
+from projections.commitment import COMMITMENT, FacilityRow, Money, money_of, plain
 from projections.conditions import CONDITIONS, open_conditions
 from projections.deals import DEALS, AgreementRow, DealLine, agreement_of
 from projections.distance import DISTANCE, next_trigger
@@ -78,7 +78,7 @@ class About(Frozen, omit_defaults=False):
 )
 def _standing(book: Book) -> Drawn:
     row = agreement_of(book)
-    money = Money(book)
+    money = money_of(book)
     watts = _watts(book, row)
     rows = [*_funding(row, money, money_unit(row, money)), *_capacity(watts)]
     if any(f.commitment.unit == SHARES for f in money.facilities):

@@ -20,7 +20,7 @@ from ledger.struct import Frozen
 from ledger.transcoding import stamp_time, to_builtins
 from ledger.values import Amount
 from projections.certificates import CERTIFICATES, certified_watts
-from projections.commitment import DRAWN, CashRow, Money, plain
+from projections.commitment import DRAWN, CashRow, money_of, plain
 from projections.deals import agreement_of
 from projections.distance import missing
 from projections.fleet import FLEET, FleetRow, counted_to, rated_watts
@@ -101,7 +101,7 @@ class _Teller:
     def __init__(self, book: Book, lineage: Lineage) -> None:
         self._book = book
         self._lineage = lineage
-        self._money = Money(book)
+        self._money = money_of(book)
         self._rungs = {f"{r.ladder}/{r.rung}": r for r in STANDING.draw(book).rows}
         self._clauses = dict(self._values())
         self._told: set[str] = set()
