@@ -180,6 +180,15 @@ def test_periods_are_in_order(desk):
     )
 
 
+def test_a_closing_without_its_opening_breaks_no_fold(desk):
+    """History loads for ever: closing a period that is not there changes nothing."""
+    closed(desk)
+    (*_, closing) = desk.ledger.history("books/acme-orion")
+    empty = Books("books/other")
+    closing.data.apply(empty, closing)
+    assert empty.periods == {}
+
+
 def test_a_calendar_leaves_room_for_business(desk):
     """REC-14: a day once, some days at all, and a day of the week to work on."""
     deals.in_effect(desk)
