@@ -199,9 +199,7 @@ def move_money(desk: Desk, number: int, what: str, amount: str, other: bool) -> 
             attempt(desk, "funding demand-clawback", **of, **asked, **day)
         case "receive":
             for clawback in list(desk.get(Funding, desk.deal).clawbacks)[-1:]:
-                attempt(
-                    desk, "funding receive-clawback", clawback=clawback, **of, **bank
-                )
+                attempt(desk, "funding receive-clawback", clawback=clawback, **bank)
         case "true-up":
             way = "to_recipient" if other else "to_provider"
             asked = {"true_up": f"U{number}", "direction": way, "text": "T"}
