@@ -63,25 +63,34 @@ def export(store: Store, out: Writable, progress: Progress = _silent) -> Head:
     """
     with store.reading() as connection:
         head = read_head(connection)
-        expected = 1
-        for position, data in _stored(connection):
-            if position != expected:
-                raise IntegrityFailure(
-                    f"Event {expected} is missing; run 'accord verify'.",
-                    position=expected,
-                )
-            if not isinstance(data, bytes) or b"\n" in data:
-                raise IntegrityFailure(
-                    f"Event {position} is not stored as the bytes of one line; "
-                    "run 'accord verify'.",
-                    position=position,
-                )
+        for data in stored_lines(connection, head.size, progress):
             out.write(data + b"\n")
-            if position % CHUNK == 0:
-                progress(position, head.size)
-            expected += 1
-    progress(head.size, head.size)
     return head
+
+
+def stored_lines(
+    connection: Connection, size: int, progress: Progress
+) -> Iterator[bytes]:
+    """The bytes of the first events, in order; IntegrityFailure where they are no line."""
+    expected = 1
+    for position, data in _stored(connection, size):
+        if position != expected:
+            break
+        if not isinstance(data, bytes) or b"\n" in data:
+            raise IntegrityFailure(
+                f"Event {position} is not stored as the bytes of one line; "
+                "run 'accord verify'.",
+                position=position,
+            )
+        yield data
+        if position % CHUNK == 0:
+            progress(position, size)
+        expected += 1
+    if expected <= size:
+        raise IntegrityFailure(
+            f"Event {expected} is missing; run 'accord verify'.", position=expected
+        )
+    progress(size, size)
 
 
 def import_(
@@ -111,8 +120,12 @@ def import_(
     return Imported(before.size, after.size - before.size, after)
 
 
-def _stored(connection: Connection) -> Iterator[tuple[int, bytes]]:
-    query = sa.select(events.c.position, events.c.data).order_by(events.c.position)
+def _stored(connection: Connection, size: int) -> Iterator[tuple[int, bytes]]:
+    query = (
+        sa.select(events.c.position, events.c.data)
+        .where(events.c.position <= size)
+        .order_by(events.c.position)
+    )
     found = connection.execute(query, execution_options={"yield_per": CHUNK})
     yield from found
 
@@ -122,7 +135,7 @@ def _skip_known(
 ) -> Event[Any] | None:
     """Hold the lines against the events that stand already; the last of those."""
     last = None
-    for position, data in _stored(connection):
+    for position, data in _stored(connection, size):
         found = next(numbered, None)
         if found is None:
             raise ImportRejected(
