@@ -13,6 +13,7 @@ from cli.session import session
 
 if TYPE_CHECKING:
     from ledger.log import Head
+    from ledger.verifier import Record
 
 
 def verify_record(*, views: bool, form: str) -> None:
@@ -100,7 +101,7 @@ def rebuild_views(name: str | None) -> None:
     click.echo(f"Rebuilt {name or 'all views'} from {plural(folded, 'event')}.")
 
 
-def announce(what: str, head: Head) -> None:
+def announce(what: str, head: Head | Record) -> None:
     """Say on stderr what was carried over, and the tree head that goes with it."""
     click.echo(f"{what}.", err=True)
     click.echo(f"tree head  {head.root.hex()}", err=True)

@@ -224,17 +224,50 @@ def rebuild(name: str | None) -> None:
 
 @click.command()
 @click.argument("file", metavar="[FILE|-]", default="-")
+@click.option(
+    "--bundle",
+    metavar="FILE.zip",
+    help="Write a signed archive instead, with all that a stranger needs to verify it.",
+)
+@click.option(
+    "--key",
+    envvar="ACCORD_KEY",
+    metavar="FILE",
+    help="The private key that signs the bundle; else ACCORD_KEY.",
+)
+@click.option(
+    "--checkpoint",
+    metavar="FILE",
+    help="End the bundle with this checkpoint, which that key has signed.",
+)
 @placed
-def export(file: str) -> None:
+def export(
+    file: str, bundle: str | None, key: str | None, checkpoint: str | None
+) -> None:
     r"""Write every event, a line each, exactly as it is stored.
 
-    A copy that 'accord import' makes of it has the same tree head.
+    A copy that 'accord import' makes of it has the same tree head. A bundle is
+    verified by 'python verify.py' in the unpacked folder, or by 'accord check-bundle'.
 
     \b
     Example:
       accord export record.jsonl
       accord export | gzip > record.jsonl.gz
+      accord export --bundle record.zip --key accord.key
     """
+    if bundle is not None:
+        from cli.bundles import export_bundle
+
+        if key is None or file != "-":
+            raise click.UsageError(
+                "a bundle needs the key that signs it, and no other file: write "
+                "'accord export --bundle FILE.zip --key FILE'."
+            )
+        export_bundle(bundle, key, checkpoint)
+        return
+    if checkpoint is not None:
+        raise click.UsageError("--checkpoint goes with --bundle FILE.zip.")
+
     from cli.checks import announce
     from cli.files import replacing
     from ledger.transfer import export as write_export
@@ -248,6 +281,31 @@ def export(file: str) -> None:
             with replacing(file) as out:
                 head = write_export(store, out, bar)
     announce(f"Exported {_events(head.size)}", head)
+
+
+@click.command(name="check-bundle")
+@click.argument("place", metavar="FILE|FOLDER")
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    metavar="VKEY|FILE.pub",
+    help="A public key that must have signed; may be repeated.",
+)
+def check_bundle(place: str, keys: tuple[str, ...]) -> None:
+    r"""Verify a bundle, packed or unpacked, as the verifier within it does.
+
+    Opens no ledger. Without --key, the key in the bundle is believed, and shown. Exits
+    3, naming the first bad position, where anything is not as it was signed.
+
+    \b
+    Example:
+      accord check-bundle record.zip --key accord.key.pub
+      accord check-bundle unpacked/
+    """
+    from cli.bundles import check
+
+    check(place, keys)
 
 
 @click.command(name="import")
@@ -290,6 +348,7 @@ RECORD: Final[tuple[click.Command, ...]] = (
     verify,
     recheck,
     export,
+    check_bundle,
     import_,
     views,
 )
