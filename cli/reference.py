@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from cli.options import formatted
-from cli.output import Sheet, compact, write
+from cli.output import Sheet, write
 
 if TYPE_CHECKING:
     from ledger.commands.registry import Command, Parameter
@@ -155,33 +155,9 @@ def schema() -> None:
     Example:
       accord schema > event.schema.json
     """
+    from ledger.transcoding import json_schema
+
     click.echo(json_schema())
-
-
-def json_schema() -> str:
-    """The JSON Schema of the event's envelope, over every type of event."""
-    import msgspec
-
-    from ledger.event import Event
-    from ledger.transcoding import VALUES, AnyEvent
-
-    def hook(kind: type[Any]) -> dict[str, Any]:
-        assert kind in VALUES, kind
-        first = (kind.__doc__ or "").split("\n")[0]
-        return {"type": "string", "title": kind.__name__, "description": first}
-
-    (reference,), parts = msgspec.json.schema_components(
-        [Event[AnyEvent]], schema_hook=hook, ref_template="#/$defs/{name}"
-    )
-    # The envelope's own name lists every type of event; it stands at the top instead.
-    whole = parts.pop(reference["$ref"].removeprefix("#/$defs/"))
-    found = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **whole,
-        "title": "An event on the record",
-        "$defs": dict(sorted(parts.items())),
-    }
-    return msgspec.json.format(compact(found), indent=2).decode()
 
 
 @click.command()

@@ -78,6 +78,28 @@ def from_builtins(value: Any, kind: Any, *, strict: bool = True) -> Any:
         raise InvalidValue(f"{str(error).rstrip('.')}.") from error
 
 
+def json_schema() -> bytes:
+    """The JSON Schema of the event's envelope, over every type of event."""
+    (reference,), parts = msgspec.json.schema_components(
+        [Event[AnyEvent]], schema_hook=_value_schema, ref_template="#/$defs/{name}"
+    )
+    # The envelope's own name lists every type of event; it stands at the top instead.
+    whole = parts.pop(reference["$ref"].removeprefix("#/$defs/"))
+    found = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **whole,
+        "title": "An event on the record",
+        "$defs": dict(sorted(parts.items())),
+    }
+    return msgspec.json.format(to_json(found), indent=2)
+
+
+def _value_schema(kind: type[Any]) -> dict[str, str]:
+    assert kind in VALUES, kind
+    first = (kind.__doc__ or "").split("\n")[0]
+    return {"type": "string", "title": kind.__name__, "description": first}
+
+
 def stamp_time(moment: datetime) -> str:
     """A recorded time as it is written everywhere: UTC, microseconds, `Z`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
