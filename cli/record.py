@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 import click
+from click.core import ParameterSource
 
 from cli.options import NearestGroup, ViewName, formatted, placed, read_bytes
 from cli.progress import progress
@@ -265,8 +266,9 @@ def export(
             )
         export_bundle(bundle, key, checkpoint)
         return
-    if checkpoint is not None:
-        raise click.UsageError("--checkpoint goes with --bundle FILE.zip.")
+    source = click.get_current_context().get_parameter_source("key")
+    if checkpoint is not None or source is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--key and --checkpoint go with --bundle FILE.zip.")
 
     from cli.checks import announce
     from cli.files import replacing
