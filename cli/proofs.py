@@ -352,6 +352,31 @@ def check_receipt(file: str, keys: tuple[str, ...], form: str) -> None:
     _say(f"same: {what}, {receipt.rows} rows, signed by {_names(known)}", row, form)
 
 
+@click.command(name="check-bundle")
+@click.argument("place", metavar="FILE|FOLDER")
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    metavar="VKEY|FILE.pub",
+    help="A public key that must have signed; may be repeated.",
+)
+def check_bundle(place: str, keys: tuple[str, ...]) -> None:
+    r"""Verify a bundle, packed or unpacked, as the verifier within it does.
+
+    Opens no ledger. Without --key, the key in the bundle is believed, and shown. Exits
+    3, naming the first bad position, where anything is not as it was signed.
+
+    \b
+    Example:
+      accord check-bundle record.zip --key accord.key.pub
+      accord check-bundle unpacked/
+    """
+    from cli.bundles import check
+
+    check(place, keys)
+
+
 def _earlier(file: str | None, known: list[VerifierKey]) -> Checkpoint | None:
     from ledger.checkpoint import Checkpoint
     from ledger.note import Note
@@ -457,4 +482,5 @@ PROOF: Final[tuple[click.Command, ...]] = (
     _prove(),
     check_proof,
     check_receipt,
+    check_bundle,
 )

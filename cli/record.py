@@ -285,31 +285,6 @@ def export(
     announce(f"Exported {_events(head.size)}", head)
 
 
-@click.command(name="check-bundle")
-@click.argument("place", metavar="FILE|FOLDER")
-@click.option(
-    "--key",
-    "keys",
-    multiple=True,
-    metavar="VKEY|FILE.pub",
-    help="A public key that must have signed; may be repeated.",
-)
-def check_bundle(place: str, keys: tuple[str, ...]) -> None:
-    r"""Verify a bundle, packed or unpacked, as the verifier within it does.
-
-    Opens no ledger. Without --key, the key in the bundle is believed, and shown. Exits
-    3, naming the first bad position, where anything is not as it was signed.
-
-    \b
-    Example:
-      accord check-bundle record.zip --key accord.key.pub
-      accord check-bundle unpacked/
-    """
-    from cli.bundles import check
-
-    check(place, keys)
-
-
 @click.command(name="import")
 @click.argument("file", metavar="FILE|-")
 @placed
@@ -350,7 +325,6 @@ RECORD: Final[tuple[click.Command, ...]] = (
     verify,
     recheck,
     export,
-    check_bundle,
     import_,
     views,
 )

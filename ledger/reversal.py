@@ -6,6 +6,7 @@ What is reversed stays on the record. Each stream that it stood in carries a
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any, Final, Literal
 
 from ledger.event import Aggregate, Event, EventData
@@ -30,6 +31,7 @@ class Requested(EventData, tag="reversal.requested"):
         reversal.state = "requested"
         reversal.targets = self.targets
         reversal.requested_by = event.provenance.actor
+        reversal.requested_on = event.on
 
 
 class Approved(EventData, tag="reversal.approved"):
@@ -58,6 +60,7 @@ class Reversal(Aggregate):
         self.state: Literal["none", "requested", "approved", "rejected"] = "none"
         self.targets: tuple[Target, ...] = ()
         self.requested_by = ""
+        self.requested_on: date | None = None
 
 
 EVENTS: Final = (Requested, Approved, Rejected)

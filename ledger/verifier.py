@@ -234,12 +234,12 @@ def _signed(files: Files, name: str, keys: list[Key]) -> list[str]:
     text, _, under = data.decode(errors="replace").rpartition("\n\n")
     lines = re.findall(r"— (\S+) (\S+)\n", under)
     again = f"{text}\n\n" + "".join(f"— {signer} {code}\n" for signer, code in lines)
-    if again.encode() != data:
-        raise NotWhole(f"the {name} was altered or cut off: it is no signed note")
     signatures = [(signer, _unbase64(code)) for signer, code in lines]
+    if again.encode() != data or not all(packed for _, packed in signatures):
+        raise NotWhole(f"the {name} was altered or cut off: it is no signed note")
     signed = [key for key in keys if key.signed(name, f"{text}\n", signatures)]
     if not signed or (name == "checkpoint" and signed != keys):
-        names = " and ".join(signer for signer, _ in signatures)
+        names = " and ".join(signer for signer, _ in signatures) or "nobody"
         raise NotWhole(f"the {name} is signed by {names}, and not by {_named(keys)}")
     if not (found := re.fullmatch(FORMS[name], f"{text}\n", re.ASCII)):
         raise NotWhole(f"the {name} does not read as one")

@@ -109,7 +109,6 @@ def _holding(periods: dict[str, Span], day: date, *, closed: bool) -> str | None
 
 @LATE_ENTRIES.on(*OF_PERIODS)
 def _kept(rows: Rows[Any], event: Event[Any]) -> None:
-    _entered(rows, event)
     row = _known(rows)
     match event.data:
         case books.PeriodOpened(period=period, begins_on=first, ends_on=last):

@@ -121,6 +121,8 @@ class Reading:
             known_at if isinstance(known_at, int) else stamp_time(known_at or self._now)
         )
         found = refusals(self._connection, deal=deal, upto=upto, as_of=self._as_of)
+        if deal is not None and not found:
+            self.check_known(deal)
         of_deals = {row["deal"] for row in found} if deal is None else {deal}
         fictional = {one: self.fictional(one) for one in of_deals}
         rows: list[Any] = [RefusedLine(**row) for row in found]

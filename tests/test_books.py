@@ -16,7 +16,13 @@ from hypothesis import strategies as st
 
 from ledger.application import Ledger
 from ledger.books import WEEKDAYS, Books, Calendar
-from ledger.errors import BatchRefused, InvalidValue, LedgerUnavailable, Refused
+from ledger.errors import (
+    BatchRefused,
+    InvalidValue,
+    LedgerUnavailable,
+    NotFound,
+    Refused,
+)
 from ledger.integrity import verify
 from ledger.store import open_store
 from ledger.transcoding import decode
@@ -349,7 +355,8 @@ def test_refusals_are_known_from_when_they_were(desk):
     assert len(views.answer("refused", None, known_at=size).rows) == 1
     assert views.answer("refused", None, known_at=size - 1).rows == []
     assert views.answer("refused", None, as_of=date(2025, 1, 19)).rows == []
-    assert views.answer("refused", "other").rows == []
+    with pytest.raises(NotFound, match="'other' is not on the record"):
+        views.answer("refused", "other")
     earlier = desk.clock.now.replace(year=2025)
     assert views.answer("refused", None, known_at=earlier).rows == []
 

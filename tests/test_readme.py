@@ -67,6 +67,9 @@ def masked(text):
     text = re.sub(
         r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?Z| ?UTC)?", "<time>", text
     )
+    # Keys and signatures in base 64, and the eight digits by which a key is known.
+    text = re.sub(r"\+[0-9a-f]{8}\+[\w+/]{40,}=*", "+<key>", text)
+    text = re.sub(r"\((id )?[0-9a-f]{8}\)", "(<key id>)", text)
     text = re.sub(r"\b[0-9a-f]{12,64}\b", name, text)
     text = re.sub(r"\b\d+ days? later", "<days> later", text)
     return re.sub(r"[ ─━]{2,}", "  ", text)

@@ -76,6 +76,16 @@ def test_two_people_are_needed(desk):
     )
 
 
+def test_an_answer_is_not_before_its_question(desk):
+    """A reversal is not approved, or rejected, on a day before it was asked for."""
+    deals.funded(desk)
+    request(desk, at(desk, "funding.facility_defined"), on="2026-01-10")
+    early = {"reversal": "R-1", "actor": BO, "on": "2026-01-09"}
+    said = desk.refuses("REC-12", "reverse approve", **early)
+    assert "2026-01-09 is before the request on 2026-01-10" in said
+    desk.refuses("REC-12", "reverse reject", ground="G", **early)
+
+
 def test_entries_are_reversed_once_and_reversals_never(desk):
     """A second reversal of an entry, or one of a reversal, is refused."""
     deals.funded(desk)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import runpy
 import shutil
+import string
 import sys
 from pathlib import Path
 
@@ -213,7 +214,14 @@ def test_a_stranger_is_told_what_is_wrong(tmp_path: Path, files: Files, lines):
 
 
 @pytest.mark.parametrize(
-    "words", [["nothing"], ["--key", "no key"], ["--what"], [".", "."]]
+    "words",
+    [
+        ["nothing"],
+        ["--key", "no key"],
+        ["--key", str(ACME.verifier).replace("+aa", "+ab")],
+        ["--what"],
+        [".", "."],
+    ],
 )
 def test_misuse_is_no_verdict(tmp_path: Path, files: Files, words: list[str]):
     """A place that is not there, or a key that is none: exit code 2, and how to use it."""
@@ -323,8 +331,9 @@ def test_a_damaged_zip_is_found(tmp_path: Path, archive: bytes):
     for size in sample(1, range(len(archive)), 60):
         place.write_bytes(archive[:size])
         assert "record.zip cannot be read, it may be cut off: " in verdict(place)
-    directory = range(len(archive) - 1000, len(archive))
-    for at in [*sample(2, range(len(archive)), 80), *sample(3, directory, 150)]:
+    directory, end = (range(len(archive) - size, len(archive)) for size in (1000, 22))
+    inside = sample(2, range(len(archive)), 80)
+    for at in [*inside, *sample(3, directory, 130), *end]:
         place.write_bytes(flipped(archive, at, (1, 128, 255)[at % 3]))
         said = verdict(place)
         assert said == whole or said.startswith("NOT WHOLE: "), at
@@ -390,10 +399,18 @@ def test_a_signature_of_another_text_is_told(tmp_path: Path, files: Files):
     assert "the checkpoint was altered: acme.example/treasury signed another" in said
     for data in (b"", b"\n", b"text\n\nnothing\n", b"\xff\xff", note.text.encode()):
         said = verdict(put(tmp_path, {**files, "checkpoint": data}))
-        assert (
-            "the checkpoint was altered or cut off: it is no signed note" in said
-            or ("the checkpoint is signed by " in said)
-        )
+        assert "the checkpoint was altered or cut off: it is no signed note" in said
+    said = verdict(put(tmp_path, {**files, "checkpoint": note.text.encode() + b"\n"}))
+    assert "the checkpoint is signed by nobody, and not by acme" in said
+    # The last letter of a signature has two bits that mean nothing.
+    at = files["manifest"].rindex(b"=") - 1
+    letters = f"{string.ascii_uppercase}{string.ascii_lowercase}{string.digits}+/"
+    letter = letters[letters.index(chr(files["manifest"][at])) + 1].encode()
+    odd = files["manifest"][:at] + letter + files["manifest"][at + 1 :]
+    assert "it is no signed note" in verdict(put(tmp_path, {**files, "manifest": odd}))
+    for more in (b"more\n", "— x".encode()):
+        said = verdict(put(tmp_path, {**files, "manifest": files["manifest"] + more}))
+        assert "the manifest was altered or cut off: it is no signed note" in said
 
 
 def test_a_checkpoint_of_another_record_is_told(tmp_path: Path, files: Files):

@@ -11,7 +11,8 @@ from ledger.event import Event, World
 from ledger.rules.registry import rule
 
 
-@rule("REC-04", *EVENTS)
+# An entry on a period is about it, not of it: it may be closed on its own last day.
+@rule("REC-04", *(e for e in EVENTS if e not in {PeriodOpened, PeriodClosed}))
 def late_entries_give_a_reason(world: World, event: Event[Any]) -> None:
     """An entry effective in a closed period gives its reason, and is reported as late."""
     period = world.get(Books, event.deal).closed_period(event.on)

@@ -9,6 +9,7 @@ from ledger.event import Event, Reversed, World
 from ledger.provenance import same_person
 from ledger.reliance import reliant, reversed_among
 from ledger.reversal import EVENTS, Approved, Rejected, Requested, Reversal, Target
+from ledger.rules.dates import not_before
 from ledger.rules.registry import check, rule
 
 MOST_NAMED = 8
@@ -68,6 +69,7 @@ def answers_an_open_request(world: World, event: Event[Any]) -> None:
     reversal = _reversal(world, event)
     if reversal.state != "requested":
         raise Refused("REC-02", f"Reversal {_name(event)} is {reversal.state}.")
+    not_before(event, reversal.requested_on, "the request")
 
 
 @rule("REC-02", Approved)
