@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn
 
 import click
 
+from cli.checking import CHECKING
 from cli.nouns import NOUNS, NounGroup
 from cli.options import NearestGroup
 from cli.proofs import PROOF
@@ -78,7 +79,10 @@ class Root(NearestGroup):
         return [
             ("The record", [str(command.name) for command in RECORD]),
             ("What it says", [str(command.name) for command in READS]),
-            ("What a stranger can check", [str(command.name) for command in PROOF]),
+            (
+                "What a stranger can check",
+                [str(command.name) for command in (*PROOF, *CHECKING)],
+            ),
             ("Commands, by noun", list(NOUNS)),
             ("Reference", [str(command.name) for command in REFERENCE]),
         ]
@@ -165,7 +169,7 @@ root = Root(
     ],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for _command in (*RECORD, *READS, *PROOF, *REFERENCE):
+for _command in (*RECORD, *READS, *PROOF, *CHECKING, *REFERENCE):
     root.add_command(_command)
 
 

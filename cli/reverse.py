@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.nouns import carry_out, made, request_from
 from cli.session import session
+from cli.verbs import carry_out, made, request_from
 from ledger.errors import InvalidValue, NotFound
 
 if TYPE_CHECKING:
