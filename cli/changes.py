@@ -21,6 +21,9 @@ ROOMY: Final = 100
 _TOLD_ELSEWHERE: Final = "deals"
 """The view that says of all deals what each one's standing says."""
 
+_NOTHING_YET: Final[tuple[Any, ...]] = ("0", "0.00", [], False)
+"""What a new row says of what has not happened."""
+
 
 def changes_of(store: Store, events: Sequence[Event[Any]]) -> list[dict[str, Any]]:
     """Each figure or state of a standing that proposed events would change."""
@@ -58,7 +61,9 @@ def _by_row(changes: Sequence[Row]) -> Iterator[tuple[str, str, list[Row]]]:
     """The changes, those of one row together; what is told twice, once."""
     rows: dict[tuple[str, str], list[Row]] = {}
     for change in changes:
-        if change["view"] != _TOLD_ELSEWHERE and not is_unit(change["figure"]):
+        nothing_yet = change["old"] is None and change["new"] in _NOTHING_YET
+        elsewhere = change["view"] == _TOLD_ELSEWHERE or is_unit(change["figure"])
+        if not nothing_yet and not elsewhere:
             rows.setdefault((change["view"], change["row"]), []).append(change)
     for (view, row), mine in rows.items():
         yield view, row, mine

@@ -7,14 +7,11 @@ from the registry, which is loaded only when a noun is really asked for.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
 from cli.options import NearestGroup
-
-if TYPE_CHECKING:
-    pass
 
 NOUNS: Final[Mapping[str, str]] = {
     "agreement": "A deal from its first entry to its close: terms, conditions, rights.",

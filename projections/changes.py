@@ -174,7 +174,8 @@ class Player:
         }
         self._past: list[Event[Any]] = []
         self._rows: dict[str, Rows[Any]] = {name: Rows() for name in self._folds}
-        self.tables: dict[str, Table] = {view.name: self._table(view) for view in views}
+        # Before its first event a deal says nothing, not even that nothing was paid.
+        self.tables: dict[str, Table] = {view.name: {} for view in views}
 
     def play(self, events: Iterable[Event[Any]]) -> Iterator[Step]:
         """Take events in, in recorded order; each with what it changed."""
@@ -185,6 +186,8 @@ class Player:
         """Take one event in; what it changed."""
         self._past.append(event)
         touched = self._fold(event)
+        if len(self._past) == 1:
+            touched = set(self._folds)
         for view in self._views:
             if touched.isdisjoint(view.with_reads()):
                 continue

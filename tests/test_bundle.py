@@ -113,11 +113,14 @@ def test_fiction_is_called_so(desk: Desk, fictional: bool):
     """A bundle of nothing but fiction says it first; one true deal is enough not to."""
     keys = {"title": "T", "capital": ["a"], "capacity": ["b"]}
     desk.do("agreement open", deal="one", fictional=True, **keys)
+    note = unpacked(packed(desk))["checkpoint"]
     desk.do("agreement open", deal="two", fictional=fictional, **keys)
     readme = unpacked(packed(desk))["README.txt"].decode()
     assert ("Every deal in it is fiction." in readme) is fictional
     assert "python3 verify.py" in readme
     assert "events      2\n" in readme
+    readme = unpacked(packed(desk, ACME, note))["README.txt"].decode()
+    assert "Every deal in it is fiction." in readme
 
 
 @pytest.mark.parametrize("name", sorted(_demos()))

@@ -184,6 +184,32 @@ def test_replay_tells_what_each_event_changed():
     assert rows[0]["position"] == "10"
 
 
+def test_the_changes_of_a_replay_make_the_current_views():
+    """Applied in order, every change of a replay gives each view as it stands."""
+    rows: dict[str, dict[str, dict[str, Any]]] = {}
+    for step in lines("replay", MACHINE):
+        for change in step["changes"]:
+            of_view = rows.setdefault(change["view"], {})
+            row = of_view.setdefault(change["row"], dict(change["key"]))
+            assert row.get(change["figure"]) == change["old"]
+            row[change["figure"]] = change["new"]
+            if all(row[name] is None for name in row if name not in change["key"]):
+                del of_view[change["row"]]
+    for view in answer("view")["views"]:
+        name = view["view"]
+        if name in {"timeline", "reversals", "refused"}:
+            continue  # Of the record itself: the lines of the replay, and what has none.
+        found = answer("view", name, MACHINE)
+        expected = found["rows"] + [found[key] for key in ("about",) if key in found]
+        told = list(rows.get(name, {}).values())
+        assert sorted(map(said, told)) == sorted(map(said, expected)), name
+
+
+def said(row: dict[str, Any]) -> str:
+    """A row as text, without what it leaves unsaid."""
+    return json.dumps({k: v for k, v in row.items() if v is not None}, sort_keys=True)
+
+
 def test_stepping_needs_a_terminal():
     """`--step` waits for keys, so off a terminal it is refused."""
     assert "--step needs a terminal" in fails(2, "replay", MACHINE, "--step")

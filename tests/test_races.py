@@ -274,6 +274,45 @@ def test_no_accepted_order_breaks_a_rule(
     assert outcomes.keys() == {("accepted", "accepted"), (code, "accepted")}
 
 
+def taken_back(desk: Desk) -> None:
+    """A certificate whose taking effect somebody asked to reverse, still locked money."""
+    certified(desk)
+    (effect,) = desk.store.select_notifications(
+        1, 1, topics=["certificate.took_effect"]
+    )
+    desk.do(
+        "reverse request",
+        positions=[effect.id],
+        with_reliant=True,
+        reason="Signed by mistake",
+        on="2025-05-20",
+    )
+
+
+def test_a_reversal_and_what_would_rely_on_it_do_not_both_pass(
+    tmp_path: Path, racers: Racers
+) -> None:
+    """Unlocked first, the reversal is refused; reversed first, the unlock is."""
+    desk = Desk(tmp_path / "accord.db")
+    taken_back(desk)
+    desk.ledger.close()
+    approve = {"command": "reverse approve", "reversal": "R-1", "actor": "bo@orion"}
+    chance = random.Random(7)  # noqa: S311 - nothing secret, only out of step
+    outcomes: Counter[tuple[str, ...]] = Counter()
+    for number in range(ROUNDS // 2):
+        copy = tmp_path / f"round-{number}.db"
+        shutil.copy(desk.path, copy)
+        # Approving reads the whole history, and so takes longer to decide.
+        delays = [chance.choice((0, 0.01, 0.02, 0.03)), 0]
+        outcome = racers.race(f"sqlite:///{copy}", (UNLOCK, approve), delays)
+        outcomes[outcome] += 1
+        store = open_store(f"sqlite:///{copy}")
+        assert recheck(store).findings == [], outcome
+        store.close()
+        copy.unlink()
+    assert outcomes.keys() == {("accepted", "REC-02"), ("FND-03", "accepted")}
+
+
 def decided_apart(desk: Desk, lines: tuple[dict[str, Any], ...]) -> Store:
     """Both commands decided on the same state, then saved with no version expected."""
 
