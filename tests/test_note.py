@@ -100,6 +100,12 @@ def test_what_is_no_key_says_so(text):
         SignerKey.parse(SIGNER.replace(VERIFIER[:20], text[:20]) + "x")
 
 
+def test_a_damaged_private_key_is_not_used():
+    """A private key whose id is not its own is damaged."""
+    with pytest.raises(InvalidValue, match="private key of PeterNeumann is damaged"):
+        SignerKey.parse(SIGNER.replace("+c74f20a3+", "+c74f20a4+"))
+
+
 def test_another_keys_signature_does_not_count():
     """A note is signed by a key, or by others; a signature moved to another text fails."""
     one, two = SignerKey.new("a"), SignerKey.new("b")

@@ -157,5 +157,7 @@ def test_a_fork_is_not_consistent():
                 verify_consistency(old, TREES[old], size, root, proof)
     with pytest.raises(IntegrityFailure, match="does not begin with one of 3"):
         verify_consistency(3, TREES[3], 2, TREES[2], [])
+    with pytest.raises(IntegrityFailure, match="shorter"):
+        verify_consistency(3, TREES[3], 5, TREES[5], [])
     with pytest.raises(IntegrityFailure, match="old root"):
         verify_consistency(0, TREES[1], 2, TREES[2], [])

@@ -5,14 +5,19 @@ from __future__ import annotations
 import deals
 import pytest
 from deals import ANN, BO, IAN
+from msgspec.structs import replace
 
+from ledger.application import Ledger
 from ledger.capacity import Certificate
+from ledger.decision import Decision
 from ledger.delivery import System
-from ledger.errors import NotFound
+from ledger.errors import NotFound, Refused
 from ledger.event import Reversed
 from ledger.funding import Funding
+from ledger.past import Past
 from ledger.recheck import recheck
-from ledger.reversal import Reversal
+from ledger.reversal import Requested, Reversal
+from ledger.rulebook import check
 
 
 def at(desk, tag, nth=0):
@@ -273,18 +278,59 @@ def test_a_batch_sees_what_it_recorded_itself(desk):
         deals.batch(desk, *lines)
 
 
+def test_a_request_names_what_stands_there_under_a_name_of_its_own(desk):
+    """A target that is not what stands at its position is refused, and a taken id."""
+    deals.funded(desk)
+    (asked,) = request(desk, at(desk, "funding.facility_defined"))
+    decision = Decision(desk.ledger, desk.clock)
+    decision.begin(asked.provenance)
+    (target,) = asked.data.targets
+    wrong = Requested(targets=(replace(target, version=9),))
+    with pytest.raises(Refused, match=r"is funding.facility_defined \(funding/acme"):
+        decision.record(Reversal, desk.deal, "R-2", data=wrong)
+    with pytest.raises(Refused, match="reversal/acme-orion/R-1 is on the record"):
+        decision.record(Reversal, desk.deal, "R-1", data=asked.data)
+
+
+def test_what_is_recorded_while_a_reversal_is_decided_is_looked_at_too(desk):
+    """An unlock that came between the decision and its saving stops the reversal."""
+
+    class Slow(Ledger):
+        """A ledger that is overtaken once, just before it saves."""
+
+        def save(self, *events, **kwargs):
+            if not overtaken:
+                overtaken.append(True)
+                desk.do("funding unlock", tranche="T1", on="2025-05-02")
+            return super().save(*events, **kwargs)
+
+    overtaken = []
+    deals.funded(desk)
+    deals.tranche(desk)
+    deals.certify(desk, "C-1", ["maker/R1"])
+    effect = at(desk, "certificate.took_effect")
+    request(desk, effect, with_reliant=True)
+    approve_it = desk.request("reverse approve", reversal="R-1", actor=BO)
+    with pytest.raises(Refused, match="funding.tranche_unlocked"):
+        Slow(desk.store).execute(approve_it)
+    assert overtaken
+    assert recheck(desk.store).findings == []
+
+
+def test_a_past_without_a_record_has_no_entries():
+    """Only the rules of reversals look entries up, and they have a record behind them."""
+    past = Past(check)
+    assert past.entry(1) is None
+    assert list(past.entries("acme-orion")) == []
+
+
 def test_only_an_approved_reversal_reverses(desk):
     """The mark that an entry is reversed stands only under what was approved."""
-    from ledger.decision import Decision
-    from ledger.errors import Refused
-    from ledger.provenance import Provenance
-
     deals.funded(desk)
     request(desk, at(desk, "funding.facility_defined"))
     entry = desk.ledger.entry(at(desk, "funding.facility_defined"))
     decision = Decision(desk.ledger, desk.clock)
     decision.begin(entry.provenance)
-    assert isinstance(decision.at, Provenance)
     data = Reversed(
         position=entry.position,
         version=entry.version,
