@@ -311,7 +311,7 @@ def test_what_is_recorded_while_a_reversal_is_decided_is_looked_at_too(desk):
     effect = at(desk, "certificate.took_effect")
     request(desk, effect, with_reliant=True)
     approve_it = desk.request("reverse approve", reversal="R-1", actor=BO)
-    with pytest.raises(Refused, match="funding.tranche_unlocked"):
+    with pytest.raises(Refused, match=r"funding\.tranche_unlocked"):
         Slow(desk.store).execute(approve_it)
     assert overtaken
     assert recheck(desk.store).findings == []
