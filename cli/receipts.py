@@ -65,7 +65,7 @@ def print_proposed(ledger: Ledger, events: Sequence[Event[Any]], form: str) -> N
         console = screen()
         console.print()
         console.print("Would change", style="bold")
-        console.print(change_table(changes))
+        console.print(change_table(changes) if changes else "(nothing in its standing)")
     click.echo("Dry run: nothing was written.", err=True)
 
 

@@ -26,6 +26,7 @@ SAMPLES = [
 ]
 HEADS = {
     "0.1.0": (407, "97cf3b1c257dac0b849543de551e4a5975db4a299f6434f62d7e5fc0ba5200a4"),
+    "0.2.0": (414, "26d984f44ee04e8475eb5cbd50a517042d0609e93f64fed8970bde17cd9b20d7"),
 }
 
 
