@@ -28,6 +28,9 @@ def request(
 ) -> None:
     """Ask for entries to be reversed; nothing changes until somebody else approves it.
 
+    On the command line the positions stand where other commands have their deal, and
+    DEAL/ID names the reversal; a batch has the keys `deal`, `positions`, `reversal`.
+
     accord reverse request 41 42 --reason "The wrong serial was tested"
     """
     taken = set(positions)
