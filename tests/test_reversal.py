@@ -293,7 +293,7 @@ def test_a_request_names_what_stands_there_under_a_name_of_its_own(desk):
 
 
 def test_what_is_recorded_while_a_reversal_is_decided_is_looked_at_too(desk):
-    """An unlock that came between the decision and its saving stops the reversal."""
+    """An order that came between the decision and its saving stops the reversal."""
 
     class Slow(Ledger):
         """A ledger that is overtaken once, just before it saves."""
@@ -301,17 +301,17 @@ def test_what_is_recorded_while_a_reversal_is_decided_is_looked_at_too(desk):
         def save(self, *events, **kwargs):
             if not overtaken:
                 overtaken.append(True)
-                desk.do("funding unlock", tranche="T1", on="2025-05-02")
+                line = {"line": 1, "sku": "rack", "sku_version": 1, "quantity": 1}
+                order = {"order": "PO-1", "buyer": "orion", "seller": "maker"}
+                desk.do("order place", lines=[line], on="2025-02-01", **order)
             return super().save(*events, **kwargs)
 
     overtaken = []
-    deals.funded(desk)
-    deals.tranche(desk)
-    deals.certify(desk, "C-1", ["maker/R1"])
-    effect = at(desk, "certificate.took_effect")
-    request(desk, effect, with_reliant=True)
+    deals.in_effect(desk)
+    desk.do("sku define", **deals.SKU, on="2025-02-01")
+    request(desk, at(desk, "sku.versioned"))
     approve_it = desk.request("reverse approve", reversal="R-1", actor=BO)
-    with pytest.raises(Refused, match=r"funding\.tranche_unlocked"):
+    with pytest.raises(Refused, match=r"order\.placed"):
         Slow(desk.store).execute(approve_it)
     assert overtaken
     assert recheck(desk.store).findings == []

@@ -272,22 +272,19 @@ def scopes_fit(world: World, event: Event[Any]) -> None:
 def ends_in_its_time(world: World, event: Event[Any]) -> None:
     """An agreement ends on its day: by notice, or by the expiry of its letter."""
     agreement = world.need(Agreement, event.deal)
-    match event.data:
-        case TerminationNoticeGiven(by=by, terminates_on=day):
-            known_party(agreement, by)
-            if day < event.on:
-                raise Refused(
-                    "AGR-14",
-                    f"The notice of {event.on} cannot end it on {day}, before.",
-                )
-        case Terminated():
-            _not_yet(event, agreement.terminates_on, "The notice runs to")
-        case _:
-            failed = any(c.state == "failed" for c in agreement.conditions.values())
-            if not failed:
-                _not_yet(
-                    event, agreement.loi_expires_on, "The letter of intent runs to"
-                )
+    data = event.data
+    if isinstance(data, TerminationNoticeGiven):
+        known_party(agreement, data.by)
+        if data.terminates_on < event.on:
+            raise Refused(
+                "AGR-14",
+                f"The notice of {event.on} cannot end it on {data.terminates_on}, "
+                "before.",
+            )
+    elif isinstance(data, Terminated):
+        _not_yet(event, agreement.terminates_on, "The notice runs to")
+    elif all(c.state != "failed" for c in agreement.conditions.values()):
+        _not_yet(event, agreement.loi_expires_on, "The letter of intent runs to")
 
 
 def _not_yet(event: Event[Any], day: date | None, what: str) -> None:

@@ -234,13 +234,12 @@ def change_is_a_change(world: World, event: Event[Any]) -> None:
     """Rescheduling moves the target from where it stood; the first one is kept."""
     milestone = _milestone(world, event)
     match event.data:
-        case Rescheduled(old=old, new=new):
-            if old != milestone.target_on or new == old:
-                raise Refused(
-                    "MIL-06",
-                    f"{milestone.name} is due on {milestone.target_on}; moving it "
-                    f"from {old} to {new} changes nothing.",
-                )
+        case Rescheduled(old=old, new=new) if new == old or old != milestone.target_on:
+            raise Refused(
+                "MIL-06",
+                f"{milestone.name} is due on {milestone.target_on}; moving it "
+                f"from {old} to {new} changes nothing.",
+            )
         case Rebaselined(platform=None, metric=None, target_on=None):
             raise Refused(
                 "MIL-06",
