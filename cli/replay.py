@@ -66,6 +66,9 @@ def replay(
         raise click.UsageError("--step needs a terminal, and the table form.")
     with projections() as views, views.reading(as_of, known_at) as reading:
         reading.check_known(deal)
+        for point in (first, last):
+            if isinstance(point, int):
+                reading.check_position(point)
         player = Player(deal, reading.day, limited=as_of is not None)
         steps = [
             one
@@ -159,6 +162,8 @@ def _play(sheet: Any, *, step: bool) -> None:
     console = screen()
     write_heading(console, sheet)
     width = max((len(str(row["position"])) for row in sheet.rows), default=1)
+    if not sheet.rows:
+        console.print("(nothing)", style="dim")
     for row in sheet.rows:
         _write_step(console, row, width)
         if step and _stops(console):

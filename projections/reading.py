@@ -301,16 +301,20 @@ class Reading:
         """Whether what was so only after the day is left out."""
         return self._as_of is not None
 
+    def check_position(self, position: int) -> None:
+        """NotFound for a position beyond the end of the record."""
+        if position > self._head.size:
+            raise NotFound(
+                f"There is no position {position:,}: "
+                f"the record has {self._head.size:,} events."
+            )
+
     def _horizon(self, known_at: KnownAt | None) -> int:
         """The last position that was on the record."""
         if known_at is None:
             return self._head.size
         if isinstance(known_at, int):
-            if known_at > self._head.size:
-                raise NotFound(
-                    f"There is no position {known_at:,}: "
-                    f"the record has {self._head.size:,} events."
-                )
+            self.check_position(known_at)
             return known_at
         stamp, known, unknown = stamp_time(known_at), 0, self._head.size + 1
         # Recorded time never goes back, and positions have no gaps.

@@ -83,6 +83,8 @@ def test_a_position_that_there_is_not_is_refused():
     """Beyond the end exits 1 and says how many there are; what is no position exits 2."""
     said = fails(1, "show", MACHINE, "--known-at", "#9,999")
     assert f"There is no position 9,999: the record has {size()} events." in said
+    for option in ("--from", "--to"):
+        assert "no position 9,999" in fails(1, "replay", MACHINE, option, "#9999")
     for text in ("#0", "#", "#-1", "#1.5", "#x", "#" + "9" * 5000):
         assert "is not a position" in fails(2, "show", MACHINE, "--known-at", text)
     assert "not a day in the calendar" in fails(
