@@ -72,6 +72,9 @@ class Past:
             self._check(self, event)
         except (Refused, NotFound) as refusal:
             return refusal
+        except KeyError as missing:
+            # A history that no command of ours wrote may lack what a rule looks up.
+            return NotFound(f"A rule looks up {missing}, which is not on the record.")
         return None
 
     def take(self, event: Event[Any], *, counts: bool = True) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import deals
 import pytest
 from conftest import Desk
+from msgspec.structs import replace
 from test_views import load
 
 from ledger.errors import Refused
@@ -70,8 +71,6 @@ def put(desk, kind, data, like):
 
 def test_a_figure_that_does_not_come_out_is_reported(desk):
     """An unlock, a certificate and equity whose figures are wrong are each named."""
-    from msgspec.structs import replace
-
     from ledger.values import Amount, Power
 
     deals.unlocked(desk)
@@ -117,8 +116,6 @@ def test_what_names_nothing_on_the_record_is_reported(desk):
     """An event of a deal that was never opened is named as not found."""
     deals.funded(desk)
     event = desk.ledger.entry(1)
-    from msgspec.structs import replace
-
     from ledger.observation import EVENTS, Observations
     from ledger.transcoding import decode
 
@@ -134,3 +131,27 @@ def test_what_names_nothing_on_the_record_is_reported(desk):
     (finding,) = recheck(desk.store).findings
     assert finding.code == "not_found"
     assert "'no-deal' is not on the record" in finding.what
+
+
+def test_a_history_without_what_a_rule_looks_up_is_told(desk):
+    """A system registered past its allocation is a finding, not an accident."""
+    deals.in_effect(desk)
+    deals.racks(desk, "R1", "R2")
+    item = desk.store.select_notifications(1, 1, topics=["system.registered"])[0]
+    event = desk.ledger.entry(item.id)
+    data = replace(event.data, line=1)
+    desk.ledger.save(proposed("system/maker/R9", 1, event.provenance, data))
+    placed = desk.ledger.entry(
+        desk.store.select_notifications(1, 1, topics=["order.placed"])[0].id
+    )
+    desk.ledger.save(
+        proposed("order/acme-orion/PO-9", 1, placed.provenance, placed.data)
+    )
+    other = replace(event.data, order="PO-9")
+    desk.ledger.save(proposed("system/maker/R10", 1, event.provenance, other))
+    found = recheck(desk.store).findings
+    assert [finding.stream for finding in found] == [
+        "system/maker/R9",
+        "system/maker/R10",
+    ]
+    assert "A rule looks up 1, which is not on the record" in found[1].what
