@@ -16,6 +16,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from ledger.agreement import Opened
 from ledger.errors import NotFound
 from ledger.event import Event
 from ledger.log import read_head
@@ -180,7 +181,15 @@ class Reading:
 
     def fictional(self, deal: str) -> bool:
         """Whether a deal is fiction."""
-        return agreement_of(self.book(deal, DEALS)).fictional
+        return self._fictional(self.book(deal, DEALS))
+
+    def _fictional(self, book: Book) -> bool:
+        row = agreement_of(book)
+        if row.state != "none":
+            return row.fictional
+        # Its opening was reversed: what is left of it is no less fiction than it was.
+        opened = (event.data for event in self.history(book.deal))
+        return any(isinstance(data, Opened) and data.fictional for data in opened)
 
     def params(self, deal: str | None) -> dict[str, str | None]:
         """What was asked, as it was resolved.
@@ -213,7 +222,7 @@ class Reading:
     def draw(self, view: View, deal: str) -> tuple[Drawn, bool]:
         """What a view says of a deal, and whether the deal is fiction."""
         book = self.book(deal, view, DEALS)
-        return view.draw(book), agreement_of(book).fictional
+        return view.draw(book), self._fictional(book)
 
     def book(self, deal: str, *views: View) -> Book:
         """The rows of some views, and of all that they read."""

@@ -18,6 +18,7 @@ from ledger.past import Past
 from ledger.recheck import recheck
 from ledger.reversal import Requested, Reversal
 from ledger.rulebook import check
+from projections.projector import Projections, create_views
 
 
 def at(desk, tag, nth=0):
@@ -261,6 +262,20 @@ def test_a_serial_reversed_may_be_registered_again(desk):
     desk.do("order allocate", order="PO-1", line=1, systems=["maker/R1"])
     assert desk.get(System, "maker", "R1").state == "allocated"
     assert recheck(desk.store).findings == []
+
+
+def test_what_is_left_of_fiction_is_fiction(desk):
+    """A fictional deal whose opening is reversed is labelled all the same."""
+    create_views(desk.store)
+    deal = {"title": "T", "capital": ["acme"], "capacity": ["orion"]}
+    desk.do("agreement open", fictional=True, on="2025-01-01", **deal)
+    reverse(desk, 1)
+    views = Projections(desk.store)
+    for name in ("standing", "timeline", "reversals"):
+        assert views.answer(name, desk.deal).fictional
+        views.catch_up()
+    desk.do("agreement open", on="2025-01-02", **deal)
+    assert not views.answer("standing", desk.deal).fictional
 
 
 def test_a_batch_sees_what_it_recorded_itself(desk):
