@@ -16,7 +16,6 @@ from ledger.event import Event
 IN_FUNDING: Final = ("drawdown", "tranche", "clawback", "true_up", "facility")
 IN_AGREEMENT: Final = ("condition", "amendment", "statement", "right", "other")
 CALLED: Final = {"other": "link"}
-OF_AGREEMENT: Final = ("plan/", "amendment/", "statement/", "right/", "link/")
 NAMED: Final = frozenset({"certificate", "milestone", "order", "sku"})
 BROUGHT_ABOUT: Final = (funding.TrancheRelocked, funding.CommitmentChanged)
 """Events whose cause explains a figure; of others the cause is told in their thread."""
@@ -89,11 +88,12 @@ class Lineage:
         data = event.data
         match data:
             case funding.TrancheUnlocked(inputs=inputs):
-                for ref in (ref for one in inputs for ref in one.refs):
-                    thread = self._by_ref.get(ref, "")
-                    # The agreement is referred to by the last event of its stream.
-                    whole = thread.startswith(OF_AGREEMENT)
-                    yield f"agreement/{self.deal}" if whole else thread
+                for one in inputs:
+                    if one.leaf == "agreement_in_effect":
+                        # Its ref is the last event of the stream, whatever it was of.
+                        yield f"agreement/{self.deal}"
+                    else:
+                        yield from (self._by_ref.get(ref, "") for ref in one.refs)
             case funding.TrancheDefined(facility=facility):
                 yield f"facility/{facility}"
             case funding.DrawdownRequested(allocations=parts):

@@ -32,6 +32,7 @@ from projections.view import Book
 
 LADDERS: Final = ("funding", "capacity", "shares")
 TERM: Final = "term"
+SET_TERMS: Final = (agreed.DefinitiveSigned, agreed.AmendmentTookEffect)
 _PAID: Final = {"requested": "requested", "approved": "approved", "disbursed": "paid"}
 _MORE: Final = {"to_recipient": 1, "to_provider": -1, "clawback": -1}
 
@@ -236,32 +237,38 @@ class _Teller:
 
     def _announced(self, field: str, unit: str) -> Iterator[Reason]:
         """The event that announced a figure: the letter of intent, else the agreement."""
-        row = agreement_of(self._book)
-        first = agreed.LoiSigned if row.indicative else agreed.DefinitiveSigned
-        yield from self._from_terms((first,), field, unit, last=False)
+        intended = agreement_of(self._book).indicative is not None
+        yield from self._from_terms(field, unit, intended=intended)
 
     def _bound(self, field: str, unit: str) -> Iterator[Reason]:
         """The event whose terms bind a figure, where a rung counts that figure."""
         told = "funding/committed" if field == "funding_cap" else "capacity/committed"
         if self._rungs[told].quantity.strip("0."):
-            kinds = (agreed.DefinitiveSigned, agreed.AmendmentTookEffect)
-            yield from self._from_terms(kinds, field, unit, last=True)
+            yield from self._from_terms(field, unit, intended=False)
 
-    def _from_terms(
-        self, kinds: tuple[type, ...], field: str, unit: str, *, last: bool
-    ) -> Iterator[Reason]:
+    def _from_terms(self, field: str, unit: str, *, intended: bool) -> Iterator[Reason]:
+        """The last event that set the terms, with the figure that it gave a field."""
         events = [
             event
-            for thread in self._lineage.threads.values()
-            for event in thread
-            if isinstance(event.data, kinds) and (event.confirmed or not last)
+            for event in self._terms_set()
+            if isinstance(event.data, agreed.LoiSigned) == intended
         ]
-        events.sort(key=lambda event: event.position)
-        for event in events[-1:] if last else events[:1]:
+        for event in events[-1:]:
             value = getattr(event.data.terms, field)
             text = "" if value is None else str(value)
             if text.endswith(f" {unit}"):
                 yield _with(_event(event), text.removesuffix(f" {unit}"), unit)
+
+    def _terms_set(self) -> list[Event[Any]]:
+        """The events that set terms, as the folds take them in: in recorded order."""
+        found = [
+            event
+            for thread in self._lineage.threads.values()
+            for event in thread
+            if isinstance(event.data, agreed.LoiSigned)
+            or (isinstance(event.data, SET_TERMS) and event.confirmed)
+        ]
+        return sorted(found, key=lambda event: event.position)
 
     # Capacity.
     def _capacity(self, rung: str) -> tuple[list[Reason], str | None]:
@@ -307,15 +314,8 @@ class _Teller:
     # Terms.
     def _values(self) -> Iterator[tuple[str, tuple[str, Event[Any]]]]:
         """Each clause with its value in force and the event that set it."""
-        kinds = (agreed.LoiSigned, agreed.DefinitiveSigned, agreed.AmendmentTookEffect)
         found: dict[str, tuple[str, Event[Any]]] = {}
-        events = (
-            event for thread in self._lineage.threads.values() for event in thread
-        )
-        for event in sorted(events, key=lambda event: event.position):
-            loi = isinstance(event.data, agreed.LoiSigned)
-            if not isinstance(event.data, kinds) or not (loi or event.confirmed):
-                continue
+        for event in self._terms_set():
             plain_terms = to_builtins(event.data.terms)
             others = {one["name"]: one["text"] for one in plain_terms.pop("other", ())}
             now = {

@@ -230,3 +230,63 @@ def test_the_tree_on_the_command_line(tmp_path, monkeypatch):
     assert csv[0].startswith("number,parent,depth,what,figure,unit")
     assert csv[1].startswith("1,,0,drawdown/D1,40000000.00,USD,settled")
     assert "committed" in fails(1, "why", MACHINE, "committed")
+
+
+def amend(desk: Desk, name: str, path: str, new: str) -> None:
+    """Bring an amendment of one term into effect."""
+    keys = {"amendment": name, "evidence": deals.SIGNED}
+    change = [{"path": path, "new": new}]
+    desk.do(
+        "agreement propose-amendment", amendment=name, changes=change, on="2025-02-01"
+    )
+    desk.do("agreement sign-amendment", **keys, actor=deals.ANN, on="2025-02-02")
+    desk.do("agreement sign-amendment", **keys, actor=deals.BO, on="2025-02-03")
+    desk.do("agreement effect-amendment", **keys, on="2025-02-04")
+
+
+def test_without_a_letter_of_intent_the_terms_in_force_announce(desk):
+    """What was announced leads to the event that set it, amended or first reported."""
+    create_views(desk.store)
+    views = Projections(desk.store)
+    signed = {"signatories": ["acme", "orion"], "evidence": deals.REPORTED}
+    parties = {"title": "T", "capital": ["acme"], "capacity": ["orion"]}
+    desk.do("agreement open", on="2025-01-01", **parties)
+    terms = {"funding_cap": "90m USD", "capacity_floor": "9 MW"}
+    desk.do("agreement sign-definitive", terms=terms, on="2025-01-05", **signed)
+    with views.reading() as reading:
+        for rung in ("funding/announced", "capacity/announced"):
+            assert why(reading, desk.deal, rung).because == ()
+    signed["evidence"] = deals.SIGNED
+    terms = {**deals.TERMS, "capacity_floor": "10 MW"}
+    desk.do("agreement sign-definitive", terms=terms, on="2025-01-10", **signed)
+    desk.do("agreement bring-into-effect", on="2025-01-15")
+    amend(desk, "A1", "funding_cap", "130m USD")
+    amend(desk, "A2", "capacity_floor", "11 MW")
+    with views.reading() as reading:
+        for rung, figure in (("funding", "130000000.00"), ("capacity", "11000000")):
+            tree = why(reading, desk.deal, f"{rung}/announced")
+            assert (tree.figure, added(tree)) == (figure, Decimal(figure))
+            assert [b.what for b in tree.because] == ["agreement.amendment_took_effect"]
+
+
+def test_an_unlock_relies_on_the_agreement_and_on_no_condition_beside_it(desk):
+    """The agreement in effect is the reason, whatever was recorded of it last."""
+    create_views(desk.store)
+    systems = deals.funded(desk)
+    insured = {"condition": "insured", "evidence": deals.SIGNED}
+    desk.do(
+        "agreement define-condition",
+        condition="insured",
+        text="Insured",
+        scope="draw",
+        on="2025-01-16",
+    )
+    desk.do("agreement satisfy-condition", **insured, on="2025-01-17")
+    both = {"when": "all", "of": [{"when": "agreement_in_effect"}, deals.GW]}
+    deals.tranche(desk, trigger=both)
+    deals.certify(desk, "C-1", systems[:1])
+    desk.do("funding unlock", tranche="T1", on="2025-05-02")
+    with Projections(desk.store).reading() as reading:
+        tree = why(reading, desk.deal, "T1")
+    relied = [branch.what for branch in tree.because if branch.position is None]
+    assert relied == ["agreement/acme-orion", "certificate/C-1", "facility/main"]
