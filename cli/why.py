@@ -31,6 +31,7 @@ COLUMNS: Final = (
     "actor",
     "status",
     "reason",
+    "cause",
     "evidence",
     "see",
 )
@@ -178,6 +179,8 @@ def _of_event(branch: Any) -> Text:
     if branch.figure is not None:
         label.append(f"  {shown(f'{branch.figure} {branch.unit}')}", style="cyan")
     label.append(f"  {clean(branch.actor)}", style="dim")
+    if branch.cause:
+        label.append(f"  ←#{branch.cause}", style="dim")
     if branch.status in MARKS:
         label.append(f"  {MARKS[branch.status]}", style=STYLES[branch.status])
     if branch.reason:

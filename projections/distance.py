@@ -154,16 +154,21 @@ def _open(book: Book) -> list[TrancheRow]:
     ]
 
 
-def next_trigger(book: Book) -> str | None:
-    """What the next locked tranche waits for, in a sentence."""
-    tranches = _open(book)
-    if not tranches:
-        return None
-    first = tranches[0]
-    waits = missing(book, first.trigger)
-    if first.status != "confirmed":
-        waits = [f"the tranche itself is {first.status}", *waits]
-    return f"{first.tranche} ({first.size}): " + ("; ".join(waits) or "ready to unlock")
+def waits(book: Book, tranche: TrancheRow) -> list[str]:
+    """What a tranche waits for, in words; empty where it is ready to unlock."""
+    found = missing(book, tranche.trigger)
+    if tranche.status != "confirmed":
+        return [f"the tranche itself is {tranche.status}", *found]
+    return found
+
+
+def next_trigger(book: Book, unit: str | None = None) -> str | None:
+    """What the next locked tranche waits for, in a sentence; the next one of a unit."""
+    for tranche in _open(book):
+        if unit in {None, tranche.size.unit}:
+            said = "; ".join(waits(book, tranche)) or "ready to unlock"
+            return f"{tranche.tranche} ({tranche.size}): {said}"
+    return None
 
 
 @DISTANCE.answer(

@@ -16,9 +16,11 @@ from ledger.event import Event
 IN_FUNDING: Final = ("drawdown", "tranche", "clawback", "true_up", "facility")
 IN_AGREEMENT: Final = ("condition", "amendment", "statement", "right", "other")
 CALLED: Final = {"other": "link"}
-NAMED: Final = frozenset({"certificate", "milestone", "order", "sku"})
+NAMED: Final = frozenset({"certificate", "milestone", "order", "reversal", "sku"})
 BROUGHT_ABOUT: Final = (funding.TrancheRelocked, funding.CommitmentChanged)
 """Events whose cause explains a figure; of others the cause is told in their thread."""
+FLAGGED: Final = (funding.OverfundingDeclared, funding.OverfundingCured)
+"""Events whose cause matters to who asks about the facility, and to no payment of it."""
 SEEN: Final = ("default", "kind", "label", "instrument")
 
 
@@ -28,18 +30,25 @@ class Lineage:
     def __init__(self, deal: str, events: Iterable[Event[Any]]) -> None:
         self.deal = deal
         self.threads: dict[str, list[Event[Any]]] = {}
-        self._by_ref: dict[str, str] = {}
+        self._by_ref: dict[str, int] = {}
         self._by_position: dict[int, str] = {}
         self._equity: dict[str, str] = {}
         for event in events:
             thread = self._thread_of(event)
             self.threads.setdefault(thread, []).append(event)
-            self._by_ref[event.ref] = thread
+            self._by_ref[event.ref] = event.position
             self._by_position[event.position] = thread
 
     def thread_at(self, position: int) -> str:
         """The thread of the event at a position."""
         return self._by_position[position]
+
+    def position_of(self, ref: str | None) -> int | None:
+        """Where an event stands that another refers to; None where it does not count."""
+        return self._by_ref.get(ref or "")
+
+    def _at(self, ref: str | None) -> str:
+        return self._by_position.get(self.position_of(ref) or 0, "")
 
     def _thread_of(self, event: Event[Any]) -> str:
         """The thread of an event, `drawdown/D1`."""
@@ -75,11 +84,18 @@ class Lineage:
         assert thread is not None, data
         return thread
 
-    def relied_on(self, thread: str) -> Iterator[str]:
-        """The threads that a thread relied on, each once, nearest first."""
+    def relied_on(self, thread: str, *, flags: bool = False) -> Iterator[str]:
+        """The threads that a thread relied on, each once, nearest first.
+
+        With `flags`, also those that had its facility flagged as overfunded, or cured.
+        """
+        told = BROUGHT_ABOUT + FLAGGED if flags else BROUGHT_ABOUT
         seen = {thread}
         for event in reversed(self.threads.get(thread, ())):
-            for other in self._causes(event):
+            causes = list(self._causes(event))
+            if isinstance(event.data, told):
+                causes.append(self._at(event.provenance.causation))
+            for other in causes:
                 if other not in seen and other in self.threads:
                     seen.add(other)
                     yield other
@@ -93,7 +109,7 @@ class Lineage:
                         # Its ref is the last event of the stream, whatever it was of.
                         yield f"agreement/{self.deal}"
                     else:
-                        yield from (self._by_ref.get(ref, "") for ref in one.refs)
+                        yield from (self._at(ref) for ref in one.refs)
             case funding.TrancheDefined(facility=facility):
                 yield f"facility/{facility}"
             case funding.DrawdownRequested(allocations=parts):
@@ -108,8 +124,6 @@ class Lineage:
                 yield f"order/{order}"
             case agreement.BecameEffective():
                 yield from self._conditions()
-        if isinstance(data, BROUGHT_ABOUT):
-            yield self._by_ref.get(event.provenance.causation or "", "")
 
     def _conditions(self) -> Iterator[str]:
         """The conditions that the agreement as a whole depends on."""

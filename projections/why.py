@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from ledger import agreement as agreed
 from ledger.errors import NotFound
 from ledger.event import Event
@@ -22,12 +24,13 @@ from ledger.values import Amount
 from projections.certificates import CERTIFICATES, certified_watts
 from projections.commitment import DRAWN, CashRow, money_of, plain
 from projections.deals import agreement_of
-from projections.distance import missing
+from projections.distance import next_trigger
 from projections.fleet import FLEET, FleetRow, counted_to, rated_watts
 from projections.lineage import Lineage
 from projections.reading import Reading
 from projections.standing import STANDING
 from projections.terms import TERMS
+from projections.things import Things, moved
 from projections.view import Book
 
 LADDERS: Final = ("funding", "capacity", "shares")
@@ -40,8 +43,10 @@ _MORE: Final = {"to_recipient": 1, "to_provider": -1, "clawback": -1}
 class Reason(Frozen, omit_defaults=False):
     """A branch of the tree: a figure, a thing, or an event, and what stands behind it.
 
-    An event has a `position`, a thing a `state`; `figure` is in `unit`. `see` tells that
-    what stands behind it was told further up. `note` is how a figure came about.
+    An event has a `position`, a thing a `state`; `figure` is in `unit`: what a thing
+    stands at, by how much an event moved it. `cause` is the position of the event that
+    brought it about. `see` tells that what stands behind it was told further up. `note`
+    is how a figure came about, or what is missing.
     """
 
     what: str
@@ -55,6 +60,7 @@ class Reason(Frozen, omit_defaults=False):
     actor: str | None = None
     status: str | None = None
     reason: str | None = None
+    cause: int | None = None
     evidence: tuple[Evidence, ...] = ()
     see: bool = False
     because: tuple[Reason, ...] = ()
@@ -105,6 +111,7 @@ class _Teller:
         self._money = money_of(book)
         self._rungs = {f"{r.ladder}/{r.rung}": r for r in STANDING.draw(book).rows}
         self._clauses = dict(self._values())
+        self._things = Things(book, self._money)
         self._told: set[str] = set()
 
     def known(self) -> Iterator[str]:
@@ -120,63 +127,37 @@ class _Teller:
             return self._rung(name, rest)
         if kind == TERM:
             return self._term(name, rest)
-        return self._thread(name)
+        return self._thread(name, asked=True)
 
-    def _thread(self, name: str) -> Reason:
+    def _thread(self, name: str, *, asked: bool = False) -> Reason:
         """A thing: its events, newest first, and what it relied on."""
-        figure, unit, state = self._figure(name)
-        if name in self._told:
-            return Reason(what=name, figure=figure, unit=unit, state=state, see=True)
-        self._told.add(name)
         events = self._lineage.threads[name]
+        told = Reason(what=name, **self._things.stand(name, events)._asdict())
+        if name in self._told:
+            return replace(told, note=None, see=True)
+        self._told.add(name)
+        others = self._lineage.relied_on(name, flags=asked)
+        because = (*map(self._event, reversed(events)), *map(self._thread, others))
+        return replace(told, because=because)
+
+    def _event(self, event: Event[Any]) -> Reason:
+        """An event as a leaf: what happened, when, by whom, on what evidence."""
+        recorded = event.identity.recorded_at
+        provenance = event.provenance
+        figure, unit = moved(event)
         return Reason(
-            what=name,
+            what=event.data.tag(),
             figure=figure,
             unit=unit,
-            state=state,
-            note=self._waits(name),
-            because=(
-                *map(_event, reversed(events)),
-                *map(self._thread, self._lineage.relied_on(name)),
-            ),
+            position=event.position,
+            effective_on=event.on,
+            recorded_at=stamp_time(recorded) if recorded else None,
+            actor=f"{provenance.actor}@{provenance.party}",
+            status=provenance.status,
+            reason=provenance.reason,
+            cause=self._lineage.position_of(provenance.causation),
+            evidence=provenance.evidence,
         )
-
-    def _figure(self, name: str) -> tuple[str | None, str | None, str | None]:
-        """A thing's figure, its unit, and its state."""
-        kind, _, rest = name.partition("/")
-        match kind:
-            case "drawdown":
-                for row in self._money.drawdowns:
-                    if row.drawdown == rest:
-                        left = row.amount - row.returned
-                        return plain(left), left.unit, row.state
-            case "tranche":
-                for tranche in self._money.tranches:
-                    if tranche.tranche == rest:
-                        return *_split(tranche.unlocked), tranche.ended or "unlocked"
-            case "facility":
-                for facility in self._money.facilities:
-                    if facility.facility == rest:
-                        return *_split(facility.commitment), facility.instrument
-            case "certificate":
-                paper = self._book.rows(CERTIFICATES).get(rest)
-                if paper:
-                    return str(paper.certified), "W", paper.state
-            case "system":
-                rack = self._book.rows(FLEET).get(rest)
-                if rack:
-                    return str(rack.watts), "W", rack.outage or rack.state
-        return None, None, None
-
-    def _waits(self, name: str) -> str | None:
-        """What a tranche that is not unlocked in full still waits for."""
-        for row in self._money.tranches:
-            if name == f"tranche/{row.tranche}" and row.unlocked < row.size:
-                waits = missing(self._book, row.trigger)
-                if row.status != "confirmed":
-                    waits.insert(0, f"the tranche itself is {row.status}")
-                return f"waits for: {'; '.join(waits) or 'somebody to unlock it'}"
-        return None
 
     # The rungs of the standing.
     def _rung(self, name: str, rung: str) -> Reason:
@@ -186,8 +167,8 @@ class _Teller:
             parts, note = self._capacity(rung)
         else:
             parts, note = list(self._funding(told.unit, rung)), None
-        if not parts and not note:
-            note = "nothing has come this far"
+        if not parts:
+            note = self._lacking(ladder, rung, told.unit)
         return Reason(
             what=name,
             figure=told.quantity,
@@ -195,6 +176,17 @@ class _Teller:
             note=note,
             because=tuple(parts),
         )
+
+    def _lacking(self, ladder: str, rung: str, unit: str) -> str:
+        """Why a rung is empty, where that is simple to say."""
+        said = "nothing has come this far"
+        if rung == "committed":
+            state = agreement_of(self._book).shown_state.replace("_", " ")
+            return f"{said}: the agreement is {state}"
+        waits = next_trigger(self._book, unit)
+        if ladder == "capacity" or rung == "announced" or waits is None:
+            return said
+        return f"{said}; next is {waits}"
 
     def _funding(self, unit: str, rung: str) -> Iterator[Reason]:
         """The parts of a rung of money or shares, which add up to it."""
@@ -257,7 +249,7 @@ class _Teller:
             value = getattr(event.data.terms, field)
             text = "" if value is None else str(value)
             if text.endswith(f" {unit}"):
-                yield _with(_event(event), text.removesuffix(f" {unit}"), unit)
+                yield _with(self._event(event), text.removesuffix(f" {unit}"), unit)
 
     def _terms_set(self) -> list[Event[Any]]:
         """The events that set terms, as the folds take them in: in recorded order."""
@@ -293,8 +285,7 @@ class _Teller:
         rows = list(self._book.rows(FLEET))
         if rung == "ordered":
             for order in dict.fromkeys(row.order for row in rows if row.kind == "line"):
-                watts = rated_watts(r for r in rows if r.order == order)["ordered"]
-                yield _with(self._thread(f"order/{order}"), str(watts), "W")
+                yield self._thread(f"order/{order}")
             return
         for row in rows:
             if row.kind == "system" and _reaches(row, rung):
@@ -344,17 +335,13 @@ class _Teller:
             because=(
                 self._thread(thread)
                 if thread.startswith("amendment/")
-                else _event(event),
+                else self._event(event),
             ),
         )
 
 
 def _reaches(row: FleetRow, rung: str) -> bool:
     return counted_to(row) is not None and bool(rated_watts([row])[rung])
-
-
-def _split(amount: Amount) -> tuple[str, str]:
-    return plain(amount), amount.unit
 
 
 def _text(value: Any) -> str:
@@ -365,22 +352,4 @@ def _text(value: Any) -> str:
 
 def _with(told: Reason, figure: str, unit: str) -> Reason:
     """A branch with the part of its figure that counts here."""
-    from msgspec.structs import replace
-
     return replace(told, figure=figure, unit=unit)
-
-
-def _event(event: Event[Any]) -> Reason:
-    """An event as a leaf: what happened, when, by whom, on what evidence."""
-    recorded = event.identity.recorded_at
-    provenance = event.provenance
-    return Reason(
-        what=event.data.tag(),
-        position=event.position,
-        effective_on=event.on,
-        recorded_at=stamp_time(recorded) if recorded else None,
-        actor=f"{provenance.actor}@{provenance.party}",
-        status=provenance.status,
-        reason=provenance.reason,
-        evidence=provenance.evidence,
-    )

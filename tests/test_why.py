@@ -141,7 +141,14 @@ def test_what_is_locked_says_what_it_waits_for(views):
         )
         nothing = why(reading, REAL, "disbursed")
         assert (nothing.figure, nothing.because) == ("0.00", ())
-        assert nothing.note == "nothing has come this far"
+        assert nothing.note == (
+            "nothing has come this far; next is T01 (10000000000.00 USD): "
+            "the tranche itself is reported; the agreement in effect"
+        )
+        assert why(reading, REAL, "capacity/committed").note == (
+            "nothing has come this far: the agreement is loi signed"
+        )
+        assert why(reading, REAL, "accepted").note == "nothing has come this far"
 
 
 def test_a_name_of_several_things_or_of_none_is_told(views):
@@ -219,6 +226,8 @@ def test_the_tree_on_the_command_line(tmp_path, monkeypatch):
     assert "├── drawdown D1  40,000,000.00 USD  settled" in table
     assert "… and 7 more systems; --all shows them" in table
     assert "told above" in table
+    assert "-40,000,000.00 USD" in table
+    assert "←#325" in table
     assert "P: Bank confirmation FB-2024-0001" in table
     whole = done("why", MACHINE, "disbursed", "--all").stdout
     assert "more systems" not in whole
@@ -232,7 +241,7 @@ def test_the_tree_on_the_command_line(tmp_path, monkeypatch):
     assert "committed" in fails(1, "why", MACHINE, "committed")
 
 
-def amend(desk: Desk, name: str, path: str, new: str) -> None:
+def amend(desk: Desk, name: str, path: str, new: str, **effect: str) -> None:
     """Bring an amendment of one term into effect."""
     keys = {"amendment": name, "evidence": deals.SIGNED}
     change = [{"path": path, "new": new}]
@@ -241,7 +250,7 @@ def amend(desk: Desk, name: str, path: str, new: str) -> None:
     )
     desk.do("agreement sign-amendment", **keys, actor=deals.ANN, on="2025-02-02")
     desk.do("agreement sign-amendment", **keys, actor=deals.BO, on="2025-02-03")
-    desk.do("agreement effect-amendment", **keys, on="2025-02-04")
+    desk.do("agreement effect-amendment", **keys, on="2025-02-04", **effect)
 
 
 def test_without_a_letter_of_intent_the_terms_in_force_announce(desk):
@@ -290,3 +299,84 @@ def test_an_unlock_relies_on_the_agreement_and_on_no_condition_beside_it(desk):
         tree = why(reading, desk.deal, "T1")
     relied = [branch.what for branch in tree.because if branch.position is None]
     assert relied == ["agreement/acme-orion", "certificate/C-1", "facility/main"]
+
+
+@pytest.mark.parametrize("as_of", DAYS)
+def test_the_moves_of_a_thing_add_up_to_what_it_stands_at(views, as_of):
+    """The events of a tranche, drawdown or facility carry its figure between them."""
+    checked = 0
+    for deal in (MACHINE, REAL):
+        with views.reading(as_of) as reading:
+            if not reading.knows(deal):
+                continue
+            for name in subjects(reading, deal):
+                if name.startswith(("tranche/", "drawdown/", "facility/")):
+                    tree = why(reading, deal, name)
+                    events = [part for part in tree.because if part.position]
+                    moves = [Decimal(part.figure or 0) for part in events]
+                    assert sum(moves) == Decimal(tree.figure or "x"), name
+                    checked += 1
+    assert checked
+
+
+def test_what_is_only_reported_moves_nothing(desk):
+    """A reported change stands among the events of its facility, without a figure."""
+    create_views(desk.store)
+    deals.in_effect(desk)
+    deals.facility(desk)
+    amend(desk, "A1", "facility.main.commitment", "90m USD", status="reported")
+    with Projections(desk.store).reading() as reading:
+        tree = why(reading, desk.deal, "main")
+        assert why(reading, desk.deal, "A1").state == "proposed"
+    moves = [(part.status, part.figure) for part in tree.because[:2]]
+    assert moves == [("reported", None), ("confirmed", "100000000.00")]
+    assert tree.figure == "100000000.00"
+
+
+def test_a_thing_says_its_figure_or_its_state(views):
+    """Milestones, conditions, orders, amendments say what state they are in, and when."""
+    last = {
+        "milestone/inference-throughput": "achieved",
+        "milestone/fabric-800": "missed",
+        "condition/merger-clearance": "waived",
+        "order/PO-2": "closed",
+        "amendment/A1": "in effect",
+        "agreement/milestone-machine": "in_effect",
+        "certificate/C-2": "revoked",
+        "clawback/CB-1": "received",
+        "drawdown/D2": "failed",
+    }
+    with views.reading() as reading:
+        states = {name: why(reading, MACHINE, name).state for name in last}
+        assert states == last
+        order = why(reading, MACHINE, "PO-2")
+        assert (order.figure, order.unit) == ("1200000", "W")
+    with views.reading(date(2024, 8, 13)) as reading:
+        assert why(reading, MACHINE, "A1").state == "proposed"
+
+
+def test_an_ended_tranche_waits_for_nothing(desk):
+    """What expired says so, and no longer what it would have waited for."""
+    create_views(desk.store)
+    deals.funded(desk)
+    deals.tranche(desk, expires_on="2025-03-01")
+    views = Projections(desk.store)
+    with views.reading() as reading:
+        assert why(reading, desk.deal, "T1").note == "waits for: 100000 W certified"
+    desk.do("funding expire-tranche", tranche="T1", on="2025-03-02")
+    with views.reading() as reading:
+        tree = why(reading, desk.deal, "T1")
+    assert (tree.state, tree.note) == ("expired", None)
+
+
+def test_an_overfunding_leads_to_its_cause(views):
+    """The facility that was asked about leads to the revocation; a payment of it not."""
+    with views.reading() as reading:
+        tree = why(reading, MACHINE, "facility/main")
+        assert {"certificate/C-2", "tranche/T3"} <= {part.what for part in tree.because}
+        flagged = [b for b in walk(tree) if b.what == "funding.overfunding_declared"]
+        revoked = [b for b in walk(tree) if b.what == "certificate.revoked"]
+        assert [b.cause for b in flagged] == [b.position for b in revoked]
+        paid = why(reading, MACHINE, "D1")
+    assert "certificate/C-2" not in {branch.what for branch in walk(paid)}
+    assert flagged[0].cause in {branch.cause for branch in walk(paid)}
