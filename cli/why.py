@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from cli.options import DealId, bitemporal
+from cli.session import Session
+from ledger.errors import AccordError
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -41,9 +45,40 @@ MOST_SYSTEMS: Final = 1
 """Of systems, which are alike, below the first branches."""
 
 
+class Subject(click.ParamType[str]):
+    """What can be asked about in a deal; completes from its record."""
+
+    name = "SUBJECT"
+
+    def shell_complete(
+        self, ctx: click.Context, _param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        """The subjects whose full or own name begins so, under the name that does."""
+        from click.shell_completion import CompletionItem
+
+        from ledger.store import open_store
+        from projections.projector import Projections
+        from projections.why import subjects
+
+        # A shell that is completing a line is no place for an error message.
+        with suppress(AccordError, OSError):
+            store = open_store(ctx.ensure_object(Session).db)
+            try:
+                with Projections(store).reading() as reading:
+                    known = subjects(reading, ctx.params.get("deal") or "")
+            finally:
+                store.close()
+            own = Counter(name.partition("/")[2] for name in known)
+            told = [*known, *(name for name in own if own[name] == 1)]
+            return [
+                CompletionItem(name) for name in told if name.startswith(incomplete)
+            ]
+        return []
+
+
 @click.command()
 @click.argument("deal", type=DealId())
-@click.argument("subject")
+@click.argument("subject", type=Subject())
 @click.option("--all", "whole", is_flag=True, help="Show every branch of many alike.")
 @bitemporal
 def why(
@@ -127,8 +162,6 @@ def _write_tree(sheet: Sheet, tree: Any, *, whole: bool) -> None:
 
 def _grow(tree: Tree, branches: Sequence[Any], most: Mapping[str, int]) -> None:
     """Add branches; of many things of one kind only the first, if `most` says how many."""
-    from collections import Counter
-
     total = Counter(map(_kind, branches))
     shown: Counter[str] = Counter()
     below = {**most, "system": MOST_SYSTEMS} if most else most

@@ -103,6 +103,21 @@ def test_completing_deals_and_views():
     assert "plain,openai-nvidia" in complete("accord demo op")
 
 
+def test_completing_what_can_be_asked_about():
+    """What a figure can be asked of completes by its own name where it has one alone."""
+    assert complete("accord why acme-orion ann") == ""
+    done("demo", "milestone-machine")
+    assert complete("accord why milestone-machine T").splitlines() == [
+        f"plain,T{number}" for number in range(1, 5)
+    ]
+    assert complete("accord why milestone-machine disb") == "plain,disbursed"
+    assert complete("accord why milestone-machine comm") == ""
+    assert complete("accord why milestone-machine funding/c") == (
+        "plain,funding/committed"
+    )
+    assert complete("accord why nobody-knows T") == ""
+
+
 def test_version():
     """The version is that of the package."""
     from ledger.version import __version__
