@@ -73,13 +73,12 @@ class Session:
         """The application on a ledger that is made now if need be; whether it was."""
         from ledger.application import Ledger
         from ledger.store import create_store
-        from projections.projector import create_views
+        from projections.projector import view_tables
 
         self.opened = True
-        store, made = create_store(self.db)
+        store, made = create_store(self.db, beside=view_tables())
         ledger = Ledger(store)
         try:
-            create_views(store)
             yield ledger, made
         finally:
             ledger.close()

@@ -5,6 +5,7 @@
     ├── NotFound             the thing asked for is not on the record
     ├── InvalidValue         a quantity, date or name that cannot be read (ValueError)
     ├── LedgerUnavailable    no ledger there, not a ledger, locked, disk full, other schema
+    │   └── OutcomeUnknown   the server went away while it was told to commit
     ├── UnknownEvent         an event type or schema newer than this software (REC-10)
     ├── IntegrityFailure     bytes, hashes or heads do not agree
     └── ImportRejected       an import that is no continuation of this record
@@ -41,6 +42,17 @@ class InvalidValue(AccordError, ValueError):
 
 class LedgerUnavailable(AccordError):
     """The ledger cannot be opened, read or written now, and why."""
+
+
+class OutcomeUnknown(LedgerUnavailable):
+    """The server went away just when it was told to commit: it did, or it did not."""
+
+    def __init__(self, where: str, repeat: str = "") -> None:
+        self.where = where
+        super().__init__(
+            f"{where} went away while it was writing this. Whether it is recorded, and "
+            f"stays so, is not known. {repeat}".rstrip()
+        )
 
 
 class UnknownEvent(AccordError):

@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
-from ledger import sqlite
 from ledger.catalogue import EVENTS
+from ledger.database import database_of
 from ledger.errors import IntegrityFailure, UnknownEvent
 from ledger.event import Event
 from ledger.log import TILE_LEVELS, read_head
@@ -75,7 +75,7 @@ def verify(store: Store, progress: Progress | None = None) -> Report:
         try:
             return _Verification(connection, progress).run()
         except DBAPIError as error:
-            if not sqlite.damaged(error):
+            if not database_of(store.engine).damaged(error):
                 raise
             raise IntegrityFailure(
                 f"What stands beside the events cannot be read: {error.orig}."
@@ -123,7 +123,7 @@ class _Verification:
                 query, execution_options={"yield_per": PAGE}
             ).partitions()
         except DBAPIError as error:
-            if not sqlite.damaged(error):
+            if not database_of(self._connection.engine).damaged(error):
                 raise
             self._find_unreadable(error)
 

@@ -1,21 +1,22 @@
 """The record inside one open transaction: its head, the append, the versions, tracking.
 
-Plain SQL that every database understands; who opens the transaction, and under which
-lock, is the store's business.
+Plain SQL that every database understands, but for the lock and the writing itself;
+who opens the transaction is the store's business.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from eventsourcing.persistence import IntegrityError
-from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError as SqlIntegrityError
 
+from ledger.database import database_of
 from ledger.errors import IntegrityFailure
 from ledger.merkle import HASH_BYTES, Frontier, leaf_hash
 from ledger.tables import commands, events, head, nodes, tracking
@@ -27,8 +28,6 @@ IN_CHUNK: Final = 500
 
 # Built once: building a statement takes longer than carrying it out.
 _HEAD: Final = sa.select(head)
-_LOCKED_HEAD: Final = sa.select(head).with_for_update()
-_MOVE_HEAD: Final = sa.update(head)
 _VERSIONS: Final = (
     sa.select(events.c.stream, sa.func.max(events.c.version))
     .where(events.c.stream.in_(sa.bindparam("streams", expanding=True)))
@@ -74,18 +73,26 @@ class Row(NamedTuple):
     data: bytes
 
 
-def locked_head(connection: Connection) -> Head:
-    """The tree head, read under the writer lock."""
-    return _head(connection, _LOCKED_HEAD)
+class Locked(NamedTuple):
+    """The tree head under the writer lock, and the database's own time and user."""
+
+    head: Head
+    now: datetime | None
+    user: str | None
+
+
+def locked_head(connection: Connection) -> Locked:
+    """Take the writer lock; the tree head as it stands, until the transaction ends."""
+    found = database_of(connection.engine).lock(connection)
+    return Locked(_head(found.rows), found.now, found.user)
 
 
 def read_head(connection: Connection) -> Head:
     """The tree head, in a snapshot; IntegrityFailure where it can be none."""
-    return _head(connection, _HEAD)
+    return _head(connection.execute(_HEAD).all())
 
 
-def _head(connection: Connection, query: sa.Select[Any]) -> Head:
-    rows = connection.execute(query).all()
+def _head(rows: Sequence[Any]) -> Head:
     if len(rows) == 1:
         _, size, root, frontier, recorded_at = rows[0]
         if (
@@ -127,40 +134,17 @@ def append(
         tree.packed,
         rows[-1].recorded_at if rows else before.recorded_at,
     )
+    added: list[tuple[sa.Table, Sequence[tuple[Any, ...]]]] = [
+        (events, values),
+        (nodes, kept),
+        (commands, known),
+    ]
+    moved = (after.size, after.root, after.frontier, after.recorded_at)
     try:
-        _insert(connection, events, values)
-        _insert(connection, nodes, kept)
-        _insert(connection, commands, known)
+        database_of(connection.engine).write(connection, added, moved)
     except SqlIntegrityError as error:
         raise IntegrityError(str(error.orig)) from error
-    connection.execute(
-        _MOVE_HEAD,
-        {
-            "size": after.size,
-            "root": after.root,
-            "frontier": after.frontier,
-            "recorded_at": after.recorded_at,
-        },
-    )
     return after
-
-
-def _insert(
-    connection: Connection, table: sa.Table, values: list[tuple[Any, ...]]
-) -> None:
-    """Insert rows whose values stand in the order of the table's columns.
-
-    As plain tuples, for the driver itself: SQLAlchemy's own way looks at each value.
-    """
-    if values:
-        connection.exec_driver_sql(_statement(table, connection.dialect), values)
-
-
-@lru_cache(maxsize=32)
-def _statement(table: sa.Table, dialect: Dialect) -> str:
-    statement = sa.insert(table).compile(dialect=dialect)
-    assert statement.positional
-    return str(statement)
 
 
 def move_tracking(connection: Connection, name: str, position: int) -> None:

@@ -1,14 +1,13 @@
 """Refused commands: noted beside the record, so that somebody can ask who tried what.
 
-A refusal is no fact of a deal. It is not hashed, not exported, and no proof covers it;
-its table is made when the first command is refused.
+A refusal is no fact of a deal. It is not hashed, not exported, and no proof covers it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -16,22 +15,8 @@ from sqlalchemy.engine import Connection
 from ledger.log import read_head
 from ledger.store import Store
 from ledger.struct import Frozen
+from ledger.tables import refused
 from ledger.transcoding import stamp_time
-
-metadata = sa.MetaData()
-refused: Final = sa.Table(
-    "refused",
-    metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("at", sa.Text, nullable=False),
-    sa.Column("position", sa.BigInteger, nullable=False),
-    sa.Column("deal", sa.Text, nullable=False),
-    sa.Column("actor", sa.Text, nullable=False),
-    sa.Column("command", sa.Text, nullable=False),
-    sa.Column("effective_on", sa.Text, nullable=False),
-    sa.Column("code", sa.Text, nullable=False),
-    sa.Column("message", sa.Text, nullable=False),
-)
 
 
 class Refusal(Frozen):
@@ -49,7 +34,6 @@ def note(store: Store, refusals: Sequence[Refusal]) -> None:
     """Keep refusals, beside the record; LedgerUnavailable where that cannot be done."""
     at = stamp_time(store.clock())
     with store.writing() as connection:
-        metadata.create_all(connection)
         position = read_head(connection).size
         connection.execute(
             sa.insert(refused),
@@ -76,8 +60,6 @@ def refusals(
 
     Those that say the same are one, with how many there were, the first and the last.
     """
-    if not sa.inspect(connection).has_table(refused.name):
-        return []
     same = [refused.c[n] for n in ("deal", "actor", "command", "code", "message")]
     limit = refused.c.at if isinstance(upto, str) else refused.c.position
     query = (

@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
+from threading import Event
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -17,17 +19,25 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool
 
+from ledger.database import Fact, HeadRows, Waker
 from ledger.errors import LedgerUnavailable
+from ledger.tables import WRITTEN_ONCE, head
 
 APPLICATION_ID: Final = 0x41434F52
 BUSY_S: Final = 10
 """Seconds to wait for another writer before giving up."""
+POLL_S: Final = 0.05
+"""Seconds between two looks at a record that has not grown."""
+_HEAD: Final = sa.select(head)
+_MOVE_HEAD: Final = (
+    "UPDATE tree_head SET size = ?, root = ?, frontier = ?, recorded_at = ?"
+)
 
 _UNREADABLE: Final = frozenset({"SQLITE_CANTOPEN", "SQLITE_READONLY"})
 
 
-def engine(url: URL, *, create: bool) -> Engine:
-    """An engine on the file that a URL names; LedgerUnavailable where there is none."""
+def address(url: URL) -> URL:
+    """The URL of a file; LedgerUnavailable where it names none, or asks for more."""
     path = url.database
     if not path or path == ":memory:":
         raise LedgerUnavailable("A ledger is kept in a file: 'sqlite:///accord.db'.")
@@ -35,9 +45,15 @@ def engine(url: URL, *, create: bool) -> Engine:
         raise LedgerUnavailable(
             f"{path}: a ledger takes no options after '?'; use 'sqlite:///{path}'."
         )
+    return url.set(drivername="sqlite")
+
+
+def engine(url: URL, *, create: bool) -> Engine:
+    """An engine on the file that a URL names; LedgerUnavailable where there is none."""
+    path = str(url.database)
     _check_file(Path(path), create=create)
     made = sa.create_engine(
-        url.set(drivername="sqlite"),
+        url,
         creator=lambda: _connect(path),
         # A file that this user may only read is opened anew for every look at it,
         # because an immutable connection (see below) does not see later changes.
@@ -47,19 +63,7 @@ def engine(url: URL, *, create: bool) -> Engine:
     return made
 
 
-def prepare(connection: Connection, written_once: Sequence[str]) -> None:
-    """Finish a ledger's new tables: refuse to change or delete a row of some (REC-01)."""
-    for table in written_once:
-        for verb in ("UPDATE", "DELETE"):
-            connection.exec_driver_sql(
-                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} "
-                f"ON {table} BEGIN SELECT RAISE(ABORT, "
-                "'REC-01: entries cannot be edited'); END"
-            )
-    connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
-
-
-def prefer_wal(engine: Engine) -> None:
+def opened(engine: Engine) -> None:
     """Let readers and the writer pass side by side, where the file may be changed."""
     with engine.connect() as connection:
         driver = connection.connection.dbapi_connection
@@ -74,11 +78,95 @@ def prefer_wal(engine: Engine) -> None:
             cursor.close()
 
 
+def prepare(connection: Connection) -> None:
+    """Mark the file as a ledger."""
+    connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def protect(connection: Connection, tables: Sequence[sa.Table]) -> None:
+    """Refuse by trigger to change or delete what is written once (REC-01)."""
+    for table in tables:
+        if table in WRITTEN_ONCE:
+            for verb in ("UPDATE", "DELETE"):
+                _refuse(connection, f"{table}_no_{verb.lower()}", f"{verb} ON {table}")
+        elif table is head:
+            _refuse(connection, f"{table}_no_delete", f"DELETE ON {table}")
+            shorter = "WHEN NEW.size < OLD.size OR NEW.id <> OLD.id"
+            _refuse(connection, f"{table}_no_less", f"UPDATE ON {table} {shorter}")
+
+
+def _refuse(connection: Connection, name: str, what: str) -> None:
+    connection.exec_driver_sql(
+        f"CREATE TRIGGER {name} BEFORE {what} BEGIN "
+        "SELECT RAISE(ABORT, 'REC-01: entries cannot be edited'); END"
+    )
+
+
+def lock(connection: Connection) -> HeadRows:
+    """Read the tree head; the transaction itself holds the only writer's lock."""
+    return HeadRows(connection.execute(_HEAD).all(), None, None)
+
+
+def write(
+    connection: Connection,
+    rows: Sequence[tuple[sa.Table, Sequence[tuple[Any, ...]]]],
+    head: Sequence[Any],
+) -> None:
+    """Insert all and move the head, as plain tuples for the driver itself.
+
+    SQLAlchemy's own way looks at each value.
+    """
+    for table, given in rows:
+        if given:
+            connection.exec_driver_sql(_insertion(table), list(given))
+    connection.exec_driver_sql(_MOVE_HEAD, tuple(head))
+
+
+@lru_cache
+def _insertion(table: sa.Table) -> str:
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    marks = ", ".join("?" for _ in table.columns)
+    return f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 - names of our own
+
+
+def waker(_engine: Engine) -> Waker:
+    """Look again and again: a file wakes nobody."""
+    return _Polling()
+
+
+class _Polling:
+    """Waits for a moment, or until it is woken."""
+
+    def __init__(self) -> None:
+        self._woken = Event()
+
+    def wait(self) -> None:
+        """Wait for a moment."""
+        self._woken.wait(POLL_S)
+
+    def wake(self) -> None:
+        """Let whoever waits go on at once."""
+        self._woken.set()
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def unknown(_error: DBAPIError | None, _connection: Connection) -> bool:
+    """Never: a transaction that a file could not take is undone."""
+    return False
+
+
 def damaged(error: DBAPIError) -> bool:
     """Whether an error says that what the file holds cannot be right."""
     return _name(error) in {"SQLITE_CORRUPT", "SQLITE_NOTADB"} or (
         "decode to UTF-8" in str(error.orig)
     )
+
+
+def health(connection: Connection) -> list[Fact]:
+    """SQLite's version and settings, with what is not right."""
+    raise NotImplementedError
 
 
 def sentence(url: URL, error: DBAPIError) -> str:

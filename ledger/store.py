@@ -12,7 +12,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -26,11 +26,11 @@ from eventsourcing.persistence import (
     Tracking,
     TrackingRecorder,
 )
-from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.engine import Connection, Engine, RootTransaction
 from sqlalchemy.exc import DBAPIError
 
-from ledger import sqlite
-from ledger.errors import LedgerUnavailable
+from ledger.database import database_of, parsed, shown
+from ledger.errors import LedgerUnavailable, OutcomeUnknown
 from ledger.log import (
     IN_CHUNK,
     TILE_LEVELS,
@@ -47,15 +47,13 @@ from ledger.log import (
     move_tracking,
     read_head,
 )
-from ledger.merkle import EMPTY_ROOT
-from ledger.subscription import PollingSubscription
+from ledger.schema import check_schema, create_schema, schema_of
+from ledger.subscription import LiveSubscription
 from ledger.tables import (
     SCHEMA,
-    WRITTEN_ONCE,
     commands,
     events,
     head,
-    meta,
     metadata,
     nodes,
     tracking,
@@ -107,6 +105,7 @@ class Store(ApplicationRecorder, TrackingRecorder):
         self, engine: Engine, clock: Callable[[], datetime] | None = None
     ) -> None:
         self.engine = engine
+        self._clock = clock
         self.clock = clock or (lambda: datetime.now(UTC))
         self.submitted_by = _submitter()
         self._held = threading.local()
@@ -119,7 +118,7 @@ class Store(ApplicationRecorder, TrackingRecorder):
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One read snapshot: everything read in it is of the same moment."""
-        with _translated(self.engine.url):
+        with _translated(self.engine):
             held: Connection | None = getattr(self._held, "connection", None)
             if held is not None:
                 yield held
@@ -140,13 +139,31 @@ class Store(ApplicationRecorder, TrackingRecorder):
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """One write transaction, under the writer lock; all or nothing."""
+        """One write transaction; all or nothing. OutcomeUnknown where it is not known."""
         with (
-            _translated(self.engine.url),
+            _translated(self.engine),
             self.engine.connect().execution_options(accord_writes=True) as connection,
-            connection.begin(),
         ):
-            yield connection
+            transaction = connection.begin()
+            try:
+                yield connection
+            except BaseException:
+                with suppress(DBAPIError):
+                    # Where the server is gone, so is the transaction.
+                    transaction.rollback()
+                raise
+            self._commit(connection, transaction)
+
+    def _commit(self, connection: Connection, transaction: RootTransaction) -> None:
+        database, error = database_of(self.engine), None
+        try:
+            transaction.commit()
+        except DBAPIError as failure:
+            if not database.unknown(failure, connection):
+                raise
+            error = failure
+        if error is not None or database.unknown(None, connection):
+            raise OutcomeUnknown(shown(self.engine.url)) from error
 
     def insert_events(
         self,
@@ -174,37 +191,24 @@ class Store(ApplicationRecorder, TrackingRecorder):
         if not stored_events and not commands:
             return []
         with self.writing() as connection:
-            before = locked_head(connection)
+            before, now, user = locked_head(connection)
             check_versions(connection, expects or {})
             check_counts(connection, counts or {})
             check_extents(connection, extents or {})
-            now = max(stamp_time(self.clock()), before.recorded_at)
+            stamp = max(stamp_time(self._now(now)), before.recorded_at)
+            by = user or self.submitted_by
             rows = [
-                self._row(event, before.size + count, now, batch)
+                _row(event, before.size + count, stamp, by, batch)
                 for count, event in enumerate(stored_events, start=1)
             ]
             append(connection, before, rows, commands)
         return list(range(before.size + 1, before.size + len(rows) + 1))
 
-    def _row(
-        self, event: StoredEvent, position: int, now: str, batch: str | None
-    ) -> Row:
-        stream = str(event.originator_id)
-        version = event.originator_version
-        if not isinstance(event, EventToStore):
-            return Row(stream, version, event.topic, None, None, now, event.state)
-        data = envelope(
-            event.state,
-            position=position,
-            stream=stream,
-            version=version,
-            recorded_at=now,
-            submitted_by=self.submitted_by,
-            batch=batch,
-        )
-        return Row(
-            stream, version, event.topic, event.deal, event.effective_on, now, data
-        )
+    def _now(self, of_database: datetime | None) -> datetime:
+        """The clock that stamps: the one given, else the database's, else the host's."""
+        if self._clock is not None or of_database is None:
+            return self.clock()
+        return of_database
 
     def select_events(
         self,
@@ -259,8 +263,9 @@ class Store(ApplicationRecorder, TrackingRecorder):
     def subscribe(
         self, gt: int | None = None, topics: Sequence[str] = ()
     ) -> Subscription[ApplicationRecorder]:
-        """Events after a position, then those recorded later, by polling."""
-        return PollingSubscription(self, gt, topics)
+        """Events after a position, then those recorded later, until it is stopped."""
+        waker = database_of(self.engine).waker(self.engine)
+        return LiveSubscription(self, waker, gt, topics)
 
     def insert_tracking(self, tracking: Tracking) -> None:
         """Move a follower's position forward; IntegrityError where it would not."""
@@ -347,6 +352,25 @@ class Store(ApplicationRecorder, TrackingRecorder):
             return sorted(connection.scalars(query))
 
 
+def _row(
+    event: StoredEvent, position: int, now: str, submitted_by: str, batch: str | None
+) -> Row:
+    stream = str(event.originator_id)
+    version = event.originator_version
+    if not isinstance(event, EventToStore):
+        return Row(stream, version, event.topic, None, None, now, event.state)
+    data = envelope(
+        event.state,
+        position=position,
+        stream=stream,
+        version=version,
+        recorded_at=now,
+        submitted_by=submitted_by,
+        batch=batch,
+    )
+    return Row(stream, version, event.topic, event.deal, event.effective_on, now, data)
+
+
 def _before_fork() -> None:
     # Two processes on one database connection, or on the locks of one, corrupt it.
     for store in list(_OPEN):
@@ -364,13 +388,19 @@ os.register_at_fork(before=_before_fork, after_in_child=_after_fork)
 
 
 def create_store(
-    url: str, clock: Callable[[], datetime] | None = None
+    url: str,
+    clock: Callable[[], datetime] | None = None,
+    *,
+    beside: sa.MetaData | None = None,
 ) -> tuple[Store, bool]:
-    """Create the ledger at a URL; the store, and whether it was made just now."""
+    """Create the ledger at a URL; the store, and whether it was made just now.
+
+    The tables `beside` the record are made with it, in the same transaction.
+    """
     engine = _engine(url, create=True)
     with _opening(engine):
-        made = _schema(engine) is None and _create(engine)
-        _check_schema(engine)
+        made = schema_of(engine) is None and create_schema(engine, beside)
+        check_schema(engine)
     return Store(engine, clock), made
 
 
@@ -378,104 +408,34 @@ def open_store(url: str, clock: Callable[[], datetime] | None = None) -> Store:
     """Open the ledger at a URL; LedgerUnavailable where there is none."""
     engine = _engine(url, create=False)
     with _opening(engine):
-        _check_schema(engine)
-        sqlite.prefer_wal(engine)
+        check_schema(engine)
+        database_of(engine).opened(engine)
     return Store(engine, clock)
+
+
+def _engine(url: str, *, create: bool) -> Engine:
+    address, database = parsed(url)
+    return database.engine(address, create=create)
 
 
 @contextmanager
 def _opening(engine: Engine) -> Iterator[None]:
     try:
-        with _translated(engine.url):
+        with _translated(engine):
             yield
     except LedgerUnavailable:
         engine.dispose()
         raise
 
 
-def _engine(url: str, *, create: bool) -> Engine:
-    try:
-        parsed = sa.make_url(url)
-    except sa.exc.ArgumentError:
-        raise LedgerUnavailable(
-            f"{url!r} is not a database URL. Write it as 'sqlite:///accord.db'."
-        ) from None
-    if parsed.get_backend_name() != "sqlite":
-        raise LedgerUnavailable(
-            f"{_shown(parsed)}: this version keeps ledgers in SQLite files alone; "
-            "use 'sqlite:///accord.db'."
-        )
-    return sqlite.engine(parsed, create=create)
-
-
-def _create(engine: Engine) -> bool:
-    """Make the tables, all or none; False where another made them just before."""
-    with engine.connect() as connection:
-        if not _vacant(connection):
-            return False
-    sqlite.prefer_wal(engine)
-    with (
-        engine.connect().execution_options(accord_writes=True) as connection,
-        connection.begin(),
-    ):
-        if not _vacant(connection):
-            return False
-        metadata.create_all(connection, checkfirst=False)
-        connection.execute(sa.insert(meta), [{"key": "schema", "value": str(SCHEMA)}])
-        connection.execute(
-            sa.insert(head).values(
-                id=1, size=0, root=EMPTY_ROOT, frontier=b"", recorded_at=""
-            )
-        )
-        sqlite.prepare(connection, [table.name for table in WRITTEN_ONCE])
-    return True
-
-
-def _vacant(connection: Connection) -> bool:
-    tables = sa.inspect(connection).get_table_names()
-    if tables and meta.name not in tables:
-        raise LedgerUnavailable(
-            f"{_shown(connection.engine.url)} is a database with other tables, "
-            "not a ledger. Choose another place."
-        )
-    return not tables
-
-
-def _schema(engine: Engine) -> int | None:
-    with engine.connect() as connection:
-        if not sa.inspect(connection).has_table(meta.name):
-            return None
-        value = connection.scalar(sa.select(meta.c.value).where(meta.c.key == "schema"))
-    return int(value) if value and value.isdecimal() else None
-
-
-def _check_schema(engine: Engine) -> None:
-    schema, where = _schema(engine), _shown(engine.url)
-    if schema is None:
-        raise LedgerUnavailable(
-            f"{where} is a database, but not a ledger. "
-            "Name another with --db, or make one with 'accord init'."
-        )
-    if schema != SCHEMA:
-        newer = "newer" if schema > SCHEMA else "older"
-        raise LedgerUnavailable(
-            f"{where} has schema {schema}, which is {newer} than the "
-            f"{SCHEMA} that this version of accord reads and writes. "
-            "Use the version that wrote it, or a later one."
-        )
-
-
 @contextmanager
-def _translated(url: URL) -> Iterator[None]:
+def _translated(engine: Engine) -> Iterator[None]:
     """Turn a database's errors into one sentence for the user."""
     try:
         yield
     except DBAPIError as error:
-        raise LedgerUnavailable(sqlite.sentence(url, error)) from error
-
-
-def _shown(url: URL) -> str:
-    return url.database or url.render_as_string(hide_password=True)
+        sentence = database_of(engine).sentence(engine.url, error)
+        raise LedgerUnavailable(sentence) from error
 
 
 def _submitter() -> str:

@@ -1,11 +1,14 @@
-"""Following the record as it grows, by polling: the one way that never misses a wake-up."""
+"""Following the record as it grows.
+
+What a database says when there is more only wakes the follower: it looks for itself,
+and again after a while, so that a wake-up that was lost is lost for a moment alone.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from threading import Event
-from typing import Final
+from typing import Any, Final
 
 from eventsourcing.persistence import (
     ApplicationRecorder,
@@ -13,35 +16,41 @@ from eventsourcing.persistence import (
     Subscription,
 )
 
-POLL_S: Final = 0.05
-"""Seconds between two looks at a record that has not grown."""
+from ledger.database import Waker
+
 PAGE: Final = 500
 
 
-class PollingSubscription(Subscription[ApplicationRecorder]):
+class LiveSubscription(Subscription[ApplicationRecorder]):
     """Notifications after a position, then those recorded later, until stopped."""
 
     def __init__(
         self,
         recorder: ApplicationRecorder,
+        waker: Waker,
         gt: int | None = None,
         topics: Sequence[str] = (),
     ) -> None:
         super().__init__(recorder, gt, topics)
         self._page: deque[Notification] = deque()
-        self._stopped = Event()
+        self._waker = waker
 
     def stop(self) -> None:
         """Stop; whoever waits for the next notification is woken at once."""
         super().stop()
-        self._stopped.set()
+        self._waker.wake()
+
+    def __exit__(self, *args: object, **kwargs: Any) -> None:
+        """Stop, and give back what it waited with."""
+        super().__exit__(*args, **kwargs)
+        self._waker.close()
 
     def __next__(self) -> Notification:
-        while not self._stopped.is_set():
+        while not self._has_been_stopped:
             if self._page:
                 return self._page.popleft()
             if not self._pull():
-                self._stopped.wait(POLL_S)
+                self._waker.wait()
         raise StopIteration
 
     def _pull(self) -> bool:

@@ -1,7 +1,8 @@
 """The tables of the record, the same on every database.
 
 `data` holds an event's exact bytes, `leaf` their hash; the other columns of `events`
-repeat what the bytes say, for finding. Every row but the tree head's is written once.
+repeat what the bytes say, for finding. Each table says in `info` what a writer may do
+to its rows, beside reading them.
 """
 
 from __future__ import annotations
@@ -10,32 +11,48 @@ from typing import Final
 
 import sqlalchemy as sa
 
-SCHEMA: Final = 1
-"""The version of these tables; a ledger of another one is not touched."""
+SCHEMA: Final = 2
+"""The version of all tables, the views' too; a ledger of another one is not touched.
+
+Whatever changes a table, or adds one, raises this and adds a step to `migrations`.
+"""
 
 metadata = sa.MetaData()
+Name: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+"""Text that is ordered and compared by its characters' codes, whatever the locale."""
 _Position = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+_READ: Final = {"writer": ""}
+_ONCE: Final = {"writer": "INSERT"}
 
 meta = sa.Table(
     "accord_meta",
     metadata,
-    sa.Column("key", sa.Text, primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("key", Name, primary_key=True),
+    sa.Column("value", Name, nullable=False),
+    info=_READ,
+)
+revision = sa.Table(
+    # Kept by Alembic, which names it; `accord_meta` says the same to every release.
+    "alembic_version",
+    metadata,
+    sa.Column("version_num", sa.String(32), primary_key=True),
+    info=_READ,
 )
 events = sa.Table(
     "events",
     metadata,
     sa.Column("position", _Position, primary_key=True, autoincrement=False),
-    sa.Column("stream", sa.Text, nullable=False),
+    sa.Column("stream", Name, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
-    sa.Column("type", sa.Text, nullable=False),
-    sa.Column("deal", sa.Text),
-    sa.Column("effective_on", sa.Text),
-    sa.Column("recorded_at", sa.Text, nullable=False),
+    sa.Column("type", Name, nullable=False),
+    sa.Column("deal", Name),
+    sa.Column("effective_on", Name),
+    sa.Column("recorded_at", Name, nullable=False),
     sa.Column("data", sa.LargeBinary, nullable=False),
     sa.Column("leaf", sa.LargeBinary, nullable=False),
     sa.UniqueConstraint("stream", "version"),
     sa.Index("events_by_deal", "deal", "position"),
+    info=_ONCE,
 )
 # One entry a stream, by the deal that began it: a deal's systems are found without
 # reading a deal's every event.
@@ -46,13 +63,21 @@ sa.Index(
     sqlite_where=events.c.version == 1,
     postgresql_where=events.c.version == 1,
 )
+# Few are, and every answer must know which.
+sa.Index(
+    "reversals",
+    events.c.position,
+    sqlite_where=events.c.type == "record.reversed",
+    postgresql_where=events.c.type == "record.reversed",
+)
 commands = sa.Table(
     "commands",
     metadata,
     sa.Column("first", _Position, primary_key=True, autoincrement=False),
     sa.Column("last", sa.BigInteger, nullable=False),
-    sa.Column("command_id", sa.Text, nullable=False, unique=True),
-    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("command_id", Name, nullable=False, unique=True),
+    sa.Column("digest", Name, nullable=False),
+    info=_ONCE,
 )
 head = sa.Table(
     "tree_head",
@@ -61,7 +86,8 @@ head = sa.Table(
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("root", sa.LargeBinary, nullable=False),
     sa.Column("frontier", sa.LargeBinary, nullable=False),
-    sa.Column("recorded_at", sa.Text, nullable=False),
+    sa.Column("recorded_at", Name, nullable=False),
+    info={"writer": "UPDATE"},
 )
 nodes = sa.Table(
     "tree_nodes",
@@ -69,13 +95,32 @@ nodes = sa.Table(
     sa.Column("level", sa.Integer, primary_key=True),
     sa.Column("index", sa.BigInteger, primary_key=True),
     sa.Column("hash", sa.LargeBinary, nullable=False),
+    info=_ONCE,
 )
 tracking = sa.Table(
     "tracking",
     metadata,
-    sa.Column("application_name", sa.Text, primary_key=True),
+    sa.Column("application_name", Name, primary_key=True),
     sa.Column("notification_id", sa.BigInteger, nullable=False),
+    info={"writer": "INSERT, UPDATE"},
+)
+refused = sa.Table(
+    # Beside the record: no hash covers it.
+    "refused",
+    metadata,
+    sa.Column("id", sa.Integer, sa.Identity(), primary_key=True),
+    sa.Column("at", Name, nullable=False),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("deal", Name, nullable=False),
+    sa.Column("actor", Name, nullable=False),
+    sa.Column("command", Name, nullable=False),
+    sa.Column("effective_on", Name, nullable=False),
+    sa.Column("code", Name, nullable=False),
+    sa.Column("message", Name, nullable=False),
+    info=_ONCE,
 )
 
-WRITTEN_ONCE: Final = (events, nodes, commands)
+WRITTEN_ONCE: Final = tuple(
+    table for table in metadata.sorted_tables if table.info == _ONCE
+)
 """Tables whose rows are never changed and never deleted (REC-01)."""

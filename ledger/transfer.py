@@ -102,7 +102,7 @@ def import_(
     then nothing is written.
     """
     with store.writing() as connection:
-        before = locked_head(connection)
+        before = locked_head(connection).head
         numbered = enumerate(lines, start=1)
         last = _skip_known(connection, numbered, before.size)
         checks = _Checks(connection, before, last, stamp_time(store.clock()))

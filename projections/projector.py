@@ -24,8 +24,16 @@ from ledger.transcoding import to_json
 from projections.history import history, marks, reversed_by, reversed_in
 from projections.reading import Answer, KnownAt, Reading
 from projections.registry import VIEWS, view_named
-from projections.stored import Stored, forget, forget_deal, track, tracked, write
-from projections.tables import metadata, table_of, tracking
+from projections.stored import (
+    Stored,
+    begin_anew,
+    forget,
+    forget_deal,
+    track,
+    tracked,
+    write,
+)
+from projections.tables import metadata, table_of
 from projections.view import Rows, View
 
 BATCH: Final = 500
@@ -42,14 +50,15 @@ class ViewStatus(msgspec.Struct, frozen=True):
     rows: int
 
 
-def create_views(store: Store) -> None:
-    """Create the tables of all views, where they are not there yet."""
-    needed = {tracking.name, *(table_of(view.name).name for view in VIEWS)}
-    with store.reading() as connection:
-        if needed <= set(sa.inspect(connection).get_table_names()):
-            return
-    with store.writing() as connection:
-        metadata.create_all(connection)
+def view_tables() -> sa.MetaData:
+    """The tables of all views, to be made beside the record's."""
+    for view in VIEWS:
+        table_of(view.name)
+    return metadata
+
+
+class _OvertakenError(Exception):
+    """Somebody else folded the same events meanwhile."""
 
 
 class _Batch(NamedTuple):
@@ -80,8 +89,6 @@ class Projections:
         """
         done = 0
         try:
-            # A version before this one may have made the ledger, with fewer views.
-            create_views(self.store)
             for count in self._batches(VIEWS, progress):
                 done += count
         except LedgerUnavailable:
@@ -93,10 +100,9 @@ class Projections:
     ) -> int:
         """Fold views anew from the first event; how many events that were."""
         chosen = [view for view in VIEWS if names is None or view.name in names]
-        create_views(self.store)
         with self.store.writing() as connection:
             for view in chosen:
-                forget(connection, view)
+                begin_anew(connection, view)
         return sum(self._batches(chosen, progress))
 
     def _batches(
@@ -134,16 +140,20 @@ class Projections:
         return _Batch(group, first, size, events, afresh, known)
 
     def _fold(self, batch: _Batch) -> bool:
-        """Fold a batch and move the tracking, in one transaction, if still due."""
-        with self.store.writing() as connection:
-            now = tracked(connection)
-            if any(now.get(v.name) != batch.known.get(v.name) for v in batch.views):
-                return False  # Somebody else folded it meanwhile.
-            for view in batch.views:
-                if batch.known.get(view.name, (view.version, 0))[0] != view.version:
-                    forget(connection, view)
-                write(connection, view, self._rows(connection, view, batch))
-                track(connection, view, batch.events[-1].position)
+        """Fold a batch and move the tracking, in one transaction, if still due.
+
+        The tracking moves first: whoever folds the same batch meanwhile waits there,
+        and then finds it done.
+        """
+        try:
+            with self.store.writing() as connection:
+                _move(connection, batch)
+                for view in batch.views:
+                    if batch.known.get(view.name, (view.version, 0))[0] != view.version:
+                        forget(connection, view)
+                    write(connection, view, self._rows(connection, view, batch))
+        except _OvertakenError:
+            return False
         return True
 
     def _rows(
@@ -222,6 +232,14 @@ class Projections:
                 if progress:
                     progress(number, len(VIEWS))
         return compared
+
+
+def _move(connection: Connection, batch: _Batch) -> None:
+    """Move the tracking of a batch's views, all of them or, by raising, none."""
+    upto = batch.events[-1].position
+    for view in batch.views:
+        if not track(connection, view, batch.known.get(view.name), upto):
+            raise _OvertakenError
 
 
 def _at(known: dict[str, tuple[int, int]], view: View) -> int:

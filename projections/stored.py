@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from ledger.transcoding import decode_value, to_json
@@ -47,23 +48,43 @@ def decode_row(view: View, body: bytes) -> Any:
 
 
 def tracked(connection: Connection) -> dict[str, tuple[int, int]]:
-    """The version and position of each view that has tables."""
-    if not sa.inspect(connection).has_table(tracking.name):
-        return {}
+    """The version and position of each view that has followed the record so far."""
     return {
         row.name: (row.version, row.position)
         for row in connection.execute(sa.select(tracking))
     }
 
 
-def track(connection: Connection, view: View, position: int) -> None:
-    """Note how far a view has followed the record."""
-    values = {"version": view.version, "position": position}
-    moved = connection.execute(
-        sa.update(tracking).where(tracking.c.name == view.name).values(values)
-    )
-    if not moved.rowcount:
-        connection.execute(sa.insert(tracking).values(name=view.name, **values))
+def track(
+    connection: Connection, view: View, known: tuple[int, int] | None, position: int
+) -> bool:
+    """Note how far a view follows the record now; False where it is not as `known`.
+
+    One conditional write: of two who fold the same events, the second waits for the
+    first, and then finds nothing to change.
+    """
+    if known is None:
+        values = {"name": view.name, "version": view.version, "position": position}
+        found = connection.execute(_begin(connection.dialect.name).values(values))
+    else:
+        version, before = known
+        found = connection.execute(
+            sa.update(tracking)
+            .where(
+                tracking.c.name == view.name,
+                tracking.c.version == version,
+                tracking.c.position == before,
+            )
+            .values(version=view.version, position=position)
+        )
+    return found.rowcount == 1
+
+
+def _begin(dialect: str) -> Any:
+    """An insert that leaves alone what is there."""
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    statement = insert(tracking).on_conflict_do_nothing()
+    return statement.execution_options(preserve_rowcount=True)
 
 
 def write(connection: Connection, view: View, rows: dict[str, Rows[Any]]) -> None:
@@ -87,9 +108,14 @@ def write(connection: Connection, view: View, rows: dict[str, Rows[Any]]) -> Non
 
 
 def forget(connection: Connection, view: View) -> None:
-    """Drop all rows of a view, and how far it had come."""
+    """Drop all rows of a view."""
     connection.execute(sa.delete(table_of(view.name)))
+
+
+def begin_anew(connection: Connection, view: View) -> None:
+    """Drop all rows of a view, and how far it had come."""
     connection.execute(sa.delete(tracking).where(tracking.c.name == view.name))
+    forget(connection, view)
 
 
 def forget_deal(connection: Connection, view: View, deal: str) -> None:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import sqlalchemy as sa
+
+from ledger.tables import Name
+
+WRITER: Final = {"writer": "INSERT, UPDATE, DELETE"}
+"""Rows of views are folded anew whenever that is due: whoever may write, may do so."""
 
 metadata = sa.MetaData()
 tracking = sa.Table(
     "view_tracking",
     metadata,
-    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("name", Name, primary_key=True),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("position", sa.BigInteger, nullable=False),
+    info=WRITER,
 )
 
 
@@ -19,8 +27,9 @@ def table_of(name: str, meta: sa.MetaData = metadata) -> sa.Table:
     return sa.Table(
         f"view_{name.replace('-', '_')}",
         meta,
-        sa.Column("deal", sa.Text, primary_key=True),
-        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("deal", Name, primary_key=True),
+        sa.Column("key", Name, primary_key=True),
         sa.Column("body", sa.LargeBinary, nullable=False),
+        info=WRITER,
         extend_existing=True,
     )

@@ -17,6 +17,7 @@ from ledger.commands.registry import request_of
 from ledger.errors import Refused
 from ledger.event import A, Event
 from ledger.store import create_store
+from projections.projector import view_tables
 
 
 class Clock:
@@ -40,7 +41,7 @@ class Desk:
         self.clock = Clock()
         self.path = path
         self.url = f"sqlite:///{path}"
-        self.store, _ = create_store(self.url, self.clock)
+        self.store, _ = create_store(self.url, self.clock, beside=view_tables())
         self.ledger = Ledger(self.store)
         self.deal = "acme-orion"
         self.actor = "ann@acme"

@@ -25,7 +25,7 @@ from ledger.event import Reversed
 from ledger.recheck import recheck
 from ledger.transcoding import decode
 from ledger.transfer import export
-from projections.projector import Projections, create_views
+from projections.projector import Projections
 from projections.registry import VIEWS
 from projections.view import Book, Drawn, Rows
 
@@ -158,7 +158,6 @@ def test_any_view_at_any_time_is_what_a_naive_loop_gives(seed, reversals, pairs)
     """Random histories with reversals: every view equals the plain loop, stored or not."""
     with tempfile.TemporaryDirectory() as folder:
         desk = Desk(Path(folder) / "accord.db")
-        create_views(desk.store)
         views = Projections(desk.store)
         play(desk, seed, 0)
         views.catch_up()
@@ -184,7 +183,6 @@ def test_any_view_at_any_time_is_what_a_naive_loop_gives(seed, reversals, pairs)
 def test_a_history_with_reversals_on_the_way_stands_up_to_the_rules(tmp_path, seed):
     """Entries recorded between reversals: the record rechecks clean, rebuilt or not."""
     desk = Desk(tmp_path / "accord.db")
-    create_views(desk.store)
     views = Projections(desk.store)
     play(desk, seed, 6)
     assert recheck(desk.store).findings == []

@@ -28,7 +28,7 @@ from ledger.store import open_store
 from ledger.transcoding import decode
 from ledger.transfer import export
 from projections.late_entries import LATE_ENTRIES
-from projections.projector import Projections, create_views
+from projections.projector import Projections
 from projections.view import Rows
 
 QUARTER = {"period": "2025-Q1", "begins_on": "2025-01-01", "ends_on": "2025-03-31"}
@@ -132,7 +132,6 @@ def test_a_value_date_lies_in_the_availability_period(desk):
 def test_a_late_entry_gives_its_reason_and_shows(desk):
     """REC-04: into a closed period only with a reason, and then in late-entries."""
     closed(desk)
-    create_views(desk.store)
     told = {
         "statement": "s1",
         "speaker": "CFO",
@@ -304,7 +303,6 @@ def test_the_books_are_a_view(desk):
     """Calendars with their holidays, periods with their state; unknown ones fold, too."""
     closed(desk)
     record_calendar(desk, reason="Agreed in January")
-    create_views(desk.store)
     rows = Projections(desk.store).answer("books", desk.deal).rows
     calendar, period = rows
     assert (calendar.name, calendar.holidays) == ("city", tuple(XMAS))

@@ -18,7 +18,7 @@ from projections.changes import (
     diff,
     tables_of,
 )
-from projections.projector import Projections, create_views
+from projections.projector import Projections
 from projections.registry import BY_NAME
 
 
@@ -26,7 +26,6 @@ from projections.registry import BY_NAME
 def played(request: Any, tmp_path_factory: Any) -> Any:
     """Both packaged deals, recorded over months, with reversals between."""
     desk = Desk(tmp_path_factory.mktemp("changes") / "accord.db")
-    create_views(desk.store)
     play(desk, request.param, request.param * 3)
     views = Projections(desk.store)
     views.catch_up()
@@ -127,7 +126,6 @@ def test_blame_names_the_settlement(tmp_path: Path):
     import deals
 
     desk = Desk(tmp_path / "accord.db")
-    create_views(desk.store)
     deals.unlocked(desk)
     deals.pay(desk)
     with Projections(desk.store).reading() as reading:

@@ -30,7 +30,7 @@ from ledger.recheck import recheck
 from ledger.store import create_store
 from ledger.transcoding import decode
 from ledger.transfer import export, import_
-from projections.projector import Projections, create_views
+from projections.projector import Projections, view_tables
 
 DEALS = ("alpha-one", "beta-two")
 SERIALS = tuple(f"maker/R{n}" for n in range(4))
@@ -70,7 +70,6 @@ class Partnership(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         self.desk = Desk(self.folder / "accord.db")
-        create_views(self.desk.store)
         self.views = Projections(self.desk.store)
         self.model = {deal: new_deal() for deal in DEALS}
         self.systems: dict[str, dict[str, Any]] = {}
@@ -95,8 +94,7 @@ class Partnership(RuleBasedStateMachine):
         out = io.BytesIO()
         export(self.desk.store, out)
         url = f"sqlite:///{self.folder / 'copy.db'}"
-        copy, _ = create_store(url, self.desk.clock)
-        create_views(copy)
+        copy, _ = create_store(url, self.desk.clock, beside=view_tables())
         import_(copy, io.BytesIO(out.getvalue()))
         assert copy.head() == self.desk.store.head()
         copied = Projections(copy)

@@ -16,7 +16,7 @@ from ledger.errors import NotFound, Refused
 from ledger.funding import Funding
 from ledger.roadmap import Milestone
 from projections.commitment import COMMITMENT, DRAWN, TrancheRow
-from projections.projector import Projections, create_views
+from projections.projector import Projections
 
 WHO = ("ann@acme", "ian@acme", "bo@orion", "amy@orion")
 STEPS: dict[str, dict[str, Any]] = {
@@ -53,7 +53,6 @@ steps = st.tuples(
 def opened(folder: str) -> Desk:
     """A deal with a proposed milestone's parties."""
     desk = Desk(Path(folder) / "accord.db")
-    create_views(desk.store)
     desk.do(
         "agreement open",
         title="T",
@@ -231,7 +230,6 @@ def test_the_commitment_shows_what_the_rules_see(taken):
     """Any movements of money, some refused: the view equals the aggregate's figures."""
     with tempfile.TemporaryDirectory() as folder:
         desk = Desk(Path(folder) / "accord.db")
-        create_views(desk.store)
         deals.unlocked(desk, "20m USD", "20m USD")
         deals.pay(desk, "D0", "9m USD")
         for number, (what, amount, other) in enumerate(taken, start=1):
@@ -256,7 +254,6 @@ def test_the_commitment_shows_what_the_rules_see(taken):
 def test_a_waiver_shrinks_and_a_closed_facility_has_nothing_left(tmp_path, taken):
     """What the random runs seldom meet: waived and unlocked again, returned, closed."""
     desk = Desk(tmp_path / "accord.db")
-    create_views(desk.store)
     deals.unlocked(desk, "20m USD", "20m USD")
     deals.pay(desk, "D0", "9m USD")
     for number, (what, amount, other) in enumerate(taken, start=1):

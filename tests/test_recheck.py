@@ -13,7 +13,7 @@ from ledger.funding import EquityIssued, Funding, TrancheUnlocked
 from ledger.recheck import recheck
 from ledger.rules.registry import RULES
 from ledger.transcoding import proposed
-from projections.projector import Projections, create_views
+from projections.projector import Projections
 
 
 @pytest.fixture
@@ -54,7 +54,6 @@ def test_a_rule_tightened_later_names_the_events_and_still_loads(desk, stricter)
     (finding,) = recheck(desk.store).findings
     assert (finding.code, finding.type) == ("FND-99", "funding.tranche_unlocked")
     assert finding.what == "40000000.00 USD is more than 30 million."
-    create_views(desk.store)
     views = Projections(desk.store)
     views.catch_up()
     assert views.answer("standing", desk.deal).rows[2].quantity == "40000000.00"

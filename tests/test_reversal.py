@@ -18,7 +18,7 @@ from ledger.past import Past
 from ledger.recheck import recheck
 from ledger.reversal import Requested, Reversal
 from ledger.rulebook import check
-from projections.projector import Projections, create_views
+from projections.projector import Projections
 
 
 def at(desk, tag, nth=0):
@@ -266,7 +266,6 @@ def test_a_serial_reversed_may_be_registered_again(desk):
 
 def test_what_is_left_of_fiction_is_fiction(desk):
     """A fictional deal whose opening is reversed is labelled all the same."""
-    create_views(desk.store)
     deal = {"title": "T", "capital": ["acme"], "capacity": ["orion"]}
     desk.do("agreement open", fictional=True, on="2025-01-01", **deal)
     reverse(desk, 1)

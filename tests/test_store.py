@@ -18,7 +18,7 @@ from conftest import Desk
 from eventsourcing.persistence import IntegrityError, StoredEvent, Tracking
 from vandal import many_events, raw, small_ledger
 
-from ledger import sqlite, subscription
+from ledger import sqlite
 from ledger import store as store_module
 from ledger.errors import IntegrityFailure, LedgerUnavailable
 from ledger.integrity import verify
@@ -214,7 +214,7 @@ def test_a_follower_of_few_topics_passes_the_others_over(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pages are read one after another; events of other types are not looked at twice."""
-    monkeypatch.setattr(subscription, "PAGE", 2)
+    monkeypatch.setattr("ledger.subscription.PAGE", 2)
     store = desk.store
     for version in range(1, 8):
         topic = "odd" if version % 2 else "even"
@@ -228,7 +228,7 @@ def test_a_follower_of_few_topics_passes_the_others_over(
 def test_a_waiting_follower_is_woken_when_stopped(desk: Desk) -> None:
     """Stopping ends the wait at once, even where the next look is far away."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(subscription, "POLL_S", 60)
+        patch.setattr(sqlite, "POLL_S", 60)
         following = desk.store.subscribe()
         threading.Timer(0.05, following.stop).start()
         begun = monotonic()

@@ -21,7 +21,7 @@ from ledger.funding import TrancheRelocked, TrancheUnlocked
 from ledger.store import open_store
 from ledger.transcoding import decode, to_builtins
 from projections import projector
-from projections.projector import Projections, create_views
+from projections.projector import Projections
 from projections.registry import BY_NAME, VIEWS, view_named
 from projections.view import Book, Rows
 
@@ -54,7 +54,6 @@ def load(desk: Desk, name: str, months: int = 0) -> None:
 def played(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Both packaged deals, recorded over half a year."""
     desk = Desk(tmp_path_factory.mktemp("played") / "accord.db")
-    create_views(desk.store)
     load(desk, "openai-nvidia", months=3)
     load(desk, MACHINE, months=3)
     views = Projections(desk.store)
@@ -172,7 +171,6 @@ def test_batches_do_not_matter(tmp_path, monkeypatch, batch):
     """Catching up in batches of any size gives the rows of a fold in one go."""
     monkeypatch.setattr(projector, "BATCH", batch)
     desk = Desk(tmp_path / "accord.db")
-    create_views(desk.store)
     load(desk, MACHINE)
     views = Projections(desk.store)
     told = []
@@ -191,7 +189,6 @@ def test_two_followers_fold_each_event_once(tmp_path, monkeypatch):
     """Two catch-ups racing in threads leave the rows of one."""
     monkeypatch.setattr(projector, "BATCH", 5)
     desk = Desk(tmp_path / "accord.db")
-    create_views(desk.store)
     load(desk, "openai-nvidia")
     others = [Projections(open_store(desk.url, desk.clock)) for _ in range(3)]
     threads = [threading.Thread(target=views.catch_up) for views in others]
@@ -210,7 +207,6 @@ def test_two_followers_fold_each_event_once(tmp_path, monkeypatch):
 def test_stale_or_foreign_rows_answer_the_same_with_a_note(tmp_path, monkeypatch):
     """A view not caught up, or of another version, is folded in memory, and says so."""
     desk = Desk(tmp_path / "accord.db")
-    create_views(desk.store)
     load(desk, MACHINE)
     views = Projections(desk.store)
     early = views.answer("standing", MACHINE)
@@ -250,7 +246,6 @@ def test_a_ledger_without_view_tables_still_answers(tmp_path):
 def test_a_read_only_ledger_answers(nobody):
     """A ledger that may only be read gives the same answer, with a note."""
     desk = Desk(nobody / "accord.db")
-    create_views(desk.store)
     load(desk, "openai-nvidia")
     expected = Projections(desk.store).answer("standing", "openai-nvidia")
     desk.ledger.close()
@@ -267,7 +262,6 @@ def test_a_read_only_ledger_answers(nobody):
 def test_a_tampered_row_is_named(tmp_path: Path):
     """`verify --views` finds a row that the events do not give, lost or made up."""
     desk = Desk(tmp_path / "accord.db")
-    create_views(desk.store)
     load(desk, "openai-nvidia")
     views = Projections(desk.store)
     views.catch_up()
@@ -300,7 +294,6 @@ def test_answers_are_data(played):
 
 def test_shares_have_a_ladder_of_their_own(desk):
     """A warrant's shares never mix with money."""
-    create_views(desk.store)
     desk.do("agreement open", title="T", capital=["acme"], capacity=["orion"])
     desk.do(
         "funding define-facility",

@@ -18,7 +18,7 @@ from test_views import load
 from ledger.capacity import on_basis
 from ledger.errors import NotFound
 from projections.deals import DEALS, agreement_of
-from projections.projector import Projections, create_views
+from projections.projector import Projections
 from projections.why import Reason, subjects, why
 
 DAYS = (None, date(2023, 8, 1), date(2024, 2, 9), date(2025, 3, 20), date(2025, 12, 1))
@@ -28,7 +28,6 @@ DAYS = (None, date(2023, 8, 1), date(2024, 2, 9), date(2025, 3, 20), date(2025, 
 def views(tmp_path_factory: Any) -> Any:
     """Both packaged deals."""
     desk = Desk(tmp_path_factory.mktemp("why") / "accord.db")
-    create_views(desk.store)
     load(desk, REAL)
     load(desk, MACHINE)
     yield Projections(desk.store)
@@ -165,7 +164,6 @@ def test_a_name_of_several_things_or_of_none_is_told(views):
 def test_money_that_went_back_is_a_branch_of_its_own(tmp_path: Path):
     """A clawback and a true-up stand under the rung with their sign, and add up."""
     desk = Desk(tmp_path / "accord.db")
-    create_views(desk.store)
     deals.unlocked(desk)
     deals.pay(desk)
     back = {"direction": "to_provider", "amount": "3m USD", "bank_ref": "X1"}
@@ -188,7 +186,6 @@ def test_money_that_went_back_is_a_branch_of_its_own(tmp_path: Path):
 def test_what_was_reversed_is_no_reason(tmp_path: Path):
     """After its reversal an entry stands behind no figure; known before, it does."""
     desk = Desk(tmp_path / "accord.db")
-    create_views(desk.store)
     deals.unlocked(desk)
     before = desk.store.head().size
     unlock = before
@@ -206,7 +203,6 @@ def test_what_was_reversed_is_no_reason(tmp_path: Path):
 
 def test_shares_have_their_own_reasons(desk):
     """A warrant's shares are explained apart from money."""
-    create_views(desk.store)
     deals.in_effect(desk)
     deals.facility(desk, "w", instrument="warrant", commitment="160000000 shares")
     with Projections(desk.store).reading() as reading:
@@ -255,7 +251,6 @@ def amend(desk: Desk, name: str, path: str, new: str, **effect: str) -> None:
 
 def test_without_a_letter_of_intent_the_terms_in_force_announce(desk):
     """What was announced leads to the event that set it, amended or first reported."""
-    create_views(desk.store)
     views = Projections(desk.store)
     signed = {"signatories": ["acme", "orion"], "evidence": deals.REPORTED}
     parties = {"title": "T", "capital": ["acme"], "capacity": ["orion"]}
@@ -280,7 +275,6 @@ def test_without_a_letter_of_intent_the_terms_in_force_announce(desk):
 
 def test_an_unlock_relies_on_the_agreement_and_on_no_condition_beside_it(desk):
     """The agreement in effect is the reason, whatever was recorded of it last."""
-    create_views(desk.store)
     systems = deals.funded(desk)
     insured = {"condition": "insured", "evidence": deals.SIGNED}
     desk.do(
@@ -321,7 +315,6 @@ def test_the_moves_of_a_thing_add_up_to_what_it_stands_at(views, as_of):
 
 def test_what_is_only_reported_moves_nothing(desk):
     """A reported change stands among the events of its facility, without a figure."""
-    create_views(desk.store)
     deals.in_effect(desk)
     deals.facility(desk)
     amend(desk, "A1", "facility.main.commitment", "90m USD", status="reported")
@@ -357,7 +350,6 @@ def test_a_thing_says_its_figure_or_its_state(views):
 
 def test_an_ended_tranche_waits_for_nothing(desk):
     """What expired says so, and no longer what it would have waited for."""
-    create_views(desk.store)
     deals.funded(desk)
     deals.tranche(desk, expires_on="2025-03-01")
     views = Projections(desk.store)

@@ -1,0 +1,151 @@
+"""What differs between databases, and which module knows it: `sqlite` or `postgres`."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, Protocol, cast
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from ledger.errors import LedgerUnavailable
+
+_PASSWORD: Final = re.compile(r":[^:@/]*@")
+_HOSTS: Final = re.compile(
+    r"postgres(?:ql)?(?P<driver>\+\w+)?://(?P<user>[^/@]*@)?"
+    r"(?P<hosts>[^/?@]*,[^/?@]*)/(?P<database>[^?]*)(?:\?(?P<query>.*))?"
+)
+_MODULES: Final = {"sqlite": "ledger.sqlite", "postgresql": "ledger.postgres"}
+
+
+class HeadRows(NamedTuple):
+    """The tree head's rows, read under the writer lock; what the database says beside.
+
+    `now` and `user` are None where the host's clock and user stand for the database's.
+    """
+
+    rows: Sequence[Any]
+    now: datetime | None
+    user: str | None
+
+
+class Fact(NamedTuple):
+    """One line of what `doctor` finds; `wrong` says what to do where it is not right."""
+
+    name: str
+    value: str
+    wrong: str = ""
+
+
+class Waker(Protocol):
+    """Waits until there may be new events."""
+
+    def wait(self) -> None:
+        """Wait, not for long: there may be new events, or none, when it returns."""
+
+    def wake(self) -> None:
+        """Let whoever waits go on at once; from any thread."""
+
+    def close(self) -> None:
+        """Give back what it held."""
+
+
+class Database(Protocol):
+    """What the store asks of a database."""
+
+    def address(self, url: URL) -> URL:
+        """The URL as the database's driver takes it; LedgerUnavailable where none can."""
+
+    def engine(self, url: URL, *, create: bool) -> Engine:
+        """An engine on an address; LedgerUnavailable where there can be no ledger."""
+
+    def opened(self, engine: Engine) -> None:
+        """Do what is due once a ledger is found there."""
+
+    def prepare(self, connection: Connection) -> None:
+        """Before a ledger's tables are made: what they need."""
+
+    def protect(self, connection: Connection, tables: Sequence[sa.Table]) -> None:
+        """Let nobody change or delete what is written once (REC-01)."""
+
+    def lock(self, connection: Connection) -> HeadRows:
+        """Take the writer lock of the append, which ends with the transaction."""
+
+    def write(
+        self,
+        connection: Connection,
+        rows: Sequence[tuple[sa.Table, Sequence[tuple[Any, ...]]]],
+        head: Sequence[Any],
+    ) -> None:
+        """Insert rows, whole and in the order of the columns, and move the tree head."""
+
+    def waker(self, engine: Engine) -> Waker:
+        """A way to wait for new events."""
+
+    def damaged(self, error: DBAPIError) -> bool:
+        """Whether an error says that what is stored cannot be right."""
+
+    def unknown(self, error: DBAPIError | None, connection: Connection) -> bool:
+        """Whether it is open if a transaction, just told to commit, did."""
+
+    def sentence(self, url: URL, error: DBAPIError) -> str:
+        """An error of the database, as one sentence for the user."""
+
+    def health(self, connection: Connection) -> list[Fact]:
+        """The database's version, settings and rights, with what is not right."""
+
+
+@lru_cache
+def database_named(name: str) -> Database:
+    """The module of a database; loaded when it is first needed."""
+    return cast("Database", importlib.import_module(_MODULES[name]))
+
+
+def database_of(engine: Engine) -> Database:
+    """What is known of the database behind an engine."""
+    return database_named(engine.dialect.name)
+
+
+def parsed(text: str) -> tuple[URL, Database]:
+    """A URL as it was meant, and its database; LedgerUnavailable where it names none."""
+    try:
+        url = sa.make_url(_one_host(text))
+    except (sa.exc.ArgumentError, ValueError):
+        raise LedgerUnavailable(
+            f"{_PASSWORD.sub(':***@', text)!r} is not a database URL. "
+            "Write it as 'sqlite:///accord.db'."
+        ) from None
+    name = url.get_backend_name()
+    if name not in _MODULES:
+        raise LedgerUnavailable(
+            f"{shown(url)}: ledgers are kept in SQLite files and in PostgreSQL; use "
+            "'sqlite:///accord.db' or 'postgresql+psycopg://user@host/database'."
+        )
+    database = database_named(name)
+    return database.address(url), database
+
+
+def _one_host(text: str) -> str:
+    """A URL that names several hosts, as the parser and the driver both take it."""
+    found = _HOSTS.fullmatch(text)
+    if found is None:
+        return re.sub("^postgres(?=[+:])", "postgresql", text)
+    pairs = [one.rpartition(":") for one in found["hosts"].split(",")]
+    pairs = [pair if pair[1] else (pair[2], "", "") for pair in pairs]
+    hosts = ",".join(pair[0].strip("[]") for pair in pairs)
+    ports = ",".join(pair[2] for pair in pairs)
+    query = f"&{found['query']}" if found["query"] else ""
+    begin = f"postgresql{found['driver'] or ''}://{found['user'] or ''}"
+    return f"{begin}/{found['database']}?host={hosts}&port={ports}{query}"
+
+
+def shown(url: URL) -> str:
+    """Where a ledger is, as its user would look for it, without a password."""
+    if url.get_backend_name() == "sqlite" and url.database:
+        return url.database
+    return url.render_as_string(hide_password=True)
