@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner, Result
+from places import address
 
 from cli.main import root
 
@@ -54,7 +55,7 @@ def size() -> int:
     """How many events the ledger in this folder has."""
     from ledger.store import open_store
 
-    store = open_store("sqlite:///accord.db")
+    store = open_store(address("accord.db"))
     try:
         return store.head().size
     finally:

@@ -1,4 +1,8 @@
-"""The desk at which tests keep a ledger: the real store on a real file, a set clock."""
+"""The desk at which tests keep a ledger: the real store, with a clock that is set.
+
+Every test runs on SQLite and on PostgreSQL, unless its module or itself is marked:
+`sqlite` and `postgresql` for what holds for one alone, `pure` for what needs neither.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from places import POSTGRESQL, SQLITE, places
 
 from ledger.application import Ledger
 from ledger.commands.registry import request_of
@@ -40,7 +45,7 @@ class Desk:
     def __init__(self, path: Path) -> None:
         self.clock = Clock()
         self.path = path
-        self.url = f"sqlite:///{path}"
+        self.url = places.address(path, made=True)
         self.store, _ = create_store(self.url, self.clock, beside=view_tables())
         self.ledger = Ledger(self.store)
         self.deal = "acme-orion"
@@ -77,9 +82,43 @@ class Desk:
         return self.ledger.load(kind, stream_of(kind, *ids))
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test on every kind of database that it is about."""
+    marks = {mark.name for mark in metafunc.definition.iter_markers()}
+    if "pure" not in marks:
+        both = (SQLITE, POSTGRESQL)
+        kinds = [kind for kind in both if kind in marks] or both
+        metafunc.parametrize("kind", kinds, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kind(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The kind of database that the test runs on."""
+    before, places.kind = places.kind, getattr(request, "param", SQLITE)
+    count = len(places.databases)
+    yield places.kind
+    places.drop_after(count)
+    places.kind = before
+
+
+@pytest.fixture(autouse=True)
+def tidy(kind: str) -> Iterator[None]:
+    """The databases that a test makes are gone when it ends."""
+    count = len(places.databases)
+    yield
+    places.drop_after(count)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stop_servers() -> Iterator[None]:
+    """Servers end with the tests."""
+    yield
+    places.close()
+
+
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    """A new ledger, in a file of its own."""
+    """A new ledger, in a place of its own."""
     desk = Desk(tmp_path / "accord.db")
     yield desk
     desk.ledger.close()

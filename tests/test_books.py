@@ -13,6 +13,7 @@ from cli_desk import OPEN, answer, done, fails
 from conftest import Desk, read_only
 from hypothesis import given
 from hypothesis import strategies as st
+from places import address
 
 from ledger.application import Ledger
 from ledger.books import WEEKDAYS, Books, Calendar
@@ -379,7 +380,7 @@ def test_refusals_on_the_command_line(tmp_path, monkeypatch):
     """`accord view refused` lists them, of one deal or of all, in every form."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ACCORD_ACTOR", "ann@acme")
-    monkeypatch.delenv("ACCORD_DB", raising=False)
+    monkeypatch.setenv("ACCORD_DB", address("accord.db"))
     done("init")
     assert "(nothing)" in done("view", "refused").stdout
     done(*OPEN)
@@ -390,8 +391,8 @@ def test_refusals_on_the_command_line(tmp_path, monkeypatch):
     assert "note: refusals stand beside the record" in result.stderr
     assert "refused" in done("view").stdout
     done("export", "all.jsonl")
-    done("import", "all.jsonl", "--db", "sqlite:///copy.db")
-    assert answer("view", "refused", "--db", "sqlite:///copy.db")["rows"] == []
+    done("import", "all.jsonl", "--db", address("copy.db"))
+    assert answer("view", "refused", "--db", address("copy.db"))["rows"] == []
     raw = sqlite3.connect("accord.db")
     raw.execute("BEGIN EXCLUSIVE")
     monkeypatch.setattr("ledger.sqlite.BUSY_S", 0.1)

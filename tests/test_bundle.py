@@ -27,6 +27,7 @@ from bundling import (
 )
 from cli_desk import OPEN, done, fails
 from conftest import Desk
+from places import address
 from vandal import many_events, raw
 
 from cli.record import _demos
@@ -226,7 +227,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a ledger of one event, a key, and its public half."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ACCORD_ACTOR", "ann@acme")
-    monkeypatch.delenv("ACCORD_DB", raising=False)
+    monkeypatch.setenv("ACCORD_DB", address("accord.db"))
     done("init")
     done(*OPEN)
     key = os.open("acme.key", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
@@ -298,9 +299,9 @@ def test_export_with_a_checkpoint(folder: Path):
     done("agreement", "link", "acme-orion", "--relation", "complements", "--other", "x")
     done("export", "--bundle", "two.zip", "--key", "acme.key", "--checkpoint", "note")
     assert Path("two.zip").read_bytes() == Path("record.zip").read_bytes()
-    done("init", "--db", "sqlite:///other.db")
-    done(*OPEN, "--db", "sqlite:///other.db")
-    said = fails(3, *BUNDLE, "--checkpoint", "note", "--db", "sqlite:///other.db")
+    done("init", "--db", address("other.db"))
+    done(*OPEN, "--db", address("other.db"))
+    said = fails(3, *BUNDLE, "--checkpoint", "note", "--db", address("other.db"))
     assert "of another record" in said
     assert Path("two.zip").read_bytes() == Path("record.zip").read_bytes()
     assert not list(folder.glob("*.part"))

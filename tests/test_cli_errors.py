@@ -23,6 +23,7 @@ from cli_desk import (
     process,
     size,
 )
+from places import address
 from sqlalchemy.engine import Engine
 
 
@@ -31,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of its own, in which Ann of Acme keeps a ledger."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ACCORD_ACTOR", "ann@acme")
-    monkeypatch.delenv("ACCORD_DB", raising=False)
+    monkeypatch.setenv("ACCORD_DB", address("accord.db"))
     done("init")
     return tmp_path
 
@@ -171,7 +172,7 @@ def test_value_that_only_the_record_can_judge():
 
 def test_no_ledger_there():
     """A read on a ledger that is not there says how to make one."""
-    message = fails(1, "list", "--db", "sqlite:///elsewhere.db")
+    message = fails(1, "list", "--db", address("elsewhere.db"))
     assert "accord init" in message
     assert not Path("elsewhere.db").exists()
 
@@ -180,11 +181,11 @@ def test_no_ledger_there():
 def test_not_a_ledger(words: tuple[str, ...]):
     """A file that is no database, and a database that is no ledger, are told apart."""
     Path("text.db").write_text("This is no database, only a few words. " * 50)
-    assert "text.db is not a ledger" in fails(1, *words, "--db", "sqlite:///text.db")
+    assert "text.db is not a ledger" in fails(1, *words, "--db", address("text.db"))
     other = sqlite3.connect("other.db")
     other.execute("CREATE TABLE accounts (id INTEGER)")
     other.close()
-    message = fails(1, *words, "--db", "sqlite:///other.db")
+    message = fails(1, *words, "--db", address("other.db"))
     assert "other.db is a database, but not a ledger" in message
 
 
@@ -193,7 +194,7 @@ def test_init_spares_another_database():
     other = sqlite3.connect("other.db")
     other.execute("CREATE TABLE accounts (id INTEGER)")
     other.close()
-    assert "other tables" in fails(1, "init", "--db", "sqlite:///other.db")
+    assert "other tables" in fails(1, "init", "--db", address("other.db"))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 from cli_desk import LOI, OPEN, accord, answer, batch, done, fails, line, size
+from places import address
 
 from cli.main import root
 from cli.nouns import NOUNS, NounGroup
@@ -22,7 +23,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of its own, in which Ann of Acme keeps a ledger."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ACCORD_ACTOR", "ann@acme")
-    monkeypatch.delenv("ACCORD_DB", raising=False)
+    monkeypatch.setenv("ACCORD_DB", address("accord.db"))
     return tmp_path
 
 
@@ -185,7 +186,7 @@ def test_where_and_who_stand_before_the_noun_or_after_the_verb(
 ):
     """`--db` and `--actor` count in both places; the later one wins."""
     monkeypatch.delenv("ACCORD_ACTOR")
-    place = "sqlite:///other.db"
+    place = address("other.db")
     done("--db", place, "init")
     done("--db", place, "--actor", "ann@acme", *OPEN)
     done("--actor", "bo@orion", *LOI, "--db", place, "--actor", "cy@orion")

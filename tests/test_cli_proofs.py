@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from cli_desk import LOI, OPEN, answer, done, fails, size
+from places import address
 
 ANN, BO = "acme.example/ann", "orion.example/bo"
 
@@ -17,7 +18,7 @@ ANN, BO = "acme.example/ann", "orion.example/bo"
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder with a ledger of two events, and the keys of two people."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ACCORD_DB", raising=False)
+    monkeypatch.setenv("ACCORD_DB", address("accord.db"))
     monkeypatch.delenv("ACCORD_KEY", raising=False)
     monkeypatch.setenv("ACCORD_ACTOR", "ann@acme")
     monkeypatch.setenv("COLUMNS", "80")
@@ -41,7 +42,7 @@ def fork() -> str:
     """A copy of the ledger that parts from it after its first event."""
     lines = done("export").stdout.splitlines(keepends=True)
     Path("first.jsonl").write_text(lines[0])
-    url = "sqlite:///fork.db"
+    url = address("fork.db")
     done("import", "first.jsonl", "--db", url)
     done(*LOI, "--db", url, "--reason", "Signed otherwise")
     return url
@@ -79,9 +80,9 @@ def test_a_checkpoint_is_signed_by_both_sides():
     assert "Make a key" in fails(2, "checkpoint")
     done("checkpoint", "--key", "ann.key", "--out", "now.checkpoint")
     Path("copy.jsonl").write_text(done("export").stdout)
-    done("import", "copy.jsonl", "--db", "sqlite:///copy.db")
+    done("import", "copy.jsonl", "--db", address("copy.db"))
     done("checkpoint", "cosign", "now.checkpoint", "--key", "bo.key",
-         "--db", "sqlite:///copy.db")  # fmt: skip
+         "--db", address("copy.db"))  # fmt: skip
     lines = Path("now.checkpoint").read_text().splitlines()
     assert [line.split()[1] for line in lines[4:]] == [ANN, BO]
     again = done("checkpoint", "cosign", "now.checkpoint", "--key", "bo.key",
@@ -96,8 +97,8 @@ def test_a_checkpoint_of_a_fork_or_of_another_record_is_not_signed():
     assert "is of another record" in fails(3, *cosign, other_ledger())
     assert "This ledger is a fork" in fails(3, *cosign, fork())
     Path("short.jsonl").write_text(done("export").stdout.splitlines()[0] + "\n")
-    done("import", "short.jsonl", "--db", "sqlite:///short.db")
-    assert "this ledger has only 1" in fails(3, *cosign, "sqlite:///short.db")
+    done("import", "short.jsonl", "--db", address("short.db"))
+    assert "this ledger has only 1" in fails(3, *cosign, address("short.db"))
     assert not Path("bo.key.signed").exists() or not Path("bo.key.signed").read_text()
 
 
@@ -111,7 +112,7 @@ def test_a_key_never_signs_two_records_that_part():
     shutil.copy("accord.db", "before.db")
     done("agreement", "lapse", "acme-orion", "--ground", "It expired")
     done("checkpoint", "--key", "ann.key")
-    said = fails(3, "checkpoint", "--key", "ann.key", "--db", "sqlite:///before.db")
+    said = fails(3, "checkpoint", "--key", "ann.key", "--db", address("before.db"))
     assert "last signed this record at 3 events" in said
     # An earlier size of the same history may be proved and signed, too.
     done("prove", "1", "--to", "2", "--key", "ann.key")
@@ -204,8 +205,8 @@ def test_what_cannot_be_proved_is_told():
     assert done("prove", "#1", "--checkpoint", "now.checkpoint", "--to", "2").stdout
     said = fails(1, "prove", "1", "--checkpoint", "now.checkpoint", "--to", "1")
     assert "is of 2 events, and --to says 1" in said
-    done("init", "--db", "sqlite:///empty.db")
-    assert "is empty" in fails(1, "checkpoint", *key, "--db", "sqlite:///empty.db")
+    done("init", "--db", address("empty.db"))
+    assert "is empty" in fails(1, "checkpoint", *key, "--db", address("empty.db"))
 
 
 def receipt(*more: str) -> None:

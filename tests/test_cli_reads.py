@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from cli_desk import LOI, OPEN, answer, batch, done, fails, line, opening
 from conftest import read_only
+from places import address
 
 from projections.registry import VIEWS
 
@@ -39,7 +40,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reads happen in that folder."""
     monkeypatch.chdir(home)
-    monkeypatch.delenv("ACCORD_DB", raising=False)
+    monkeypatch.setenv("ACCORD_DB", address("accord.db"))
     monkeypatch.setenv("ACCORD_ACTOR", "ann@acme")
     monkeypatch.setenv("COLUMNS", "80")
 

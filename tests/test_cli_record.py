@@ -21,6 +21,7 @@ from cli_desk import (
     process,
     size,
 )
+from places import address
 
 from cli.main import root
 from cli.record import _demos
@@ -31,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of its own, in which Ann of Acme keeps a ledger."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ACCORD_ACTOR", "ann@acme")
-    monkeypatch.delenv("ACCORD_DB", raising=False)
+    monkeypatch.setenv("ACCORD_DB", address("accord.db"))
     return tmp_path
 
 
@@ -46,10 +47,10 @@ def test_init_makes_a_ledger_once(folder: Path):
 
 def test_ledger_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch):
     """ACCORD_DB names the ledger; `--db` comes before it."""
-    monkeypatch.setenv("ACCORD_DB", "sqlite:///there.db")
+    monkeypatch.setenv("ACCORD_DB", address("there.db"))
     done("init")
     assert Path("there.db").exists()
-    done("init", "--db", "sqlite:///here.db")
+    done("init", "--db", address("here.db"))
     assert Path("here.db").exists()
     assert not Path("accord.db").exists()
 
@@ -156,7 +157,7 @@ def test_export_and_import_make_the_same_record():
     piped = done("export")
     assert Path("record.jsonl").read_bytes() == piped.stdout_bytes
     assert "Exported 2 events" in piped.stderr
-    copy = ("--db", "sqlite:///copy.db")
+    copy = ("--db", address("copy.db"))
     taken = done("import", "record.jsonl", *copy)
     assert "Imported 2 events" in taken.stderr
     assert answer("verify", *copy)["tree_head"] == answer("verify")["tree_head"]
@@ -185,7 +186,7 @@ def test_import_refuses_a_fork():
     done("init")
     done(*OPEN)
     done("export", "record.jsonl")
-    other = ("--db", "sqlite:///other.db")
+    other = ("--db", address("other.db"))
     done("init", *other)
     done(*OPEN, *other)
     assert "Line 1 differs" in fails(1, "import", "record.jsonl", *other)

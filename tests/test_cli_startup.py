@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 from cli_desk import OPEN, done
+from places import address
+
+pytestmark = pytest.mark.sqlite
 
 HEAVY = ("sqlalchemy", "eventsourcing", "rich", "msgspec")
 LOADED = (
@@ -24,7 +27,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of its own, in which Ann of Acme keeps a ledger."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ACCORD_ACTOR", "ann@acme")
-    monkeypatch.delenv("ACCORD_DB", raising=False)
+    monkeypatch.setenv("ACCORD_DB", address("accord.db"))
     return tmp_path
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from cli_desk import LOI, OPEN, accord, answer, done, fails, process, size
+from places import address
 
 MACHINE = "milestone-machine"
 
@@ -39,7 +40,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reads happen in that folder."""
     monkeypatch.chdir(home)
-    monkeypatch.delenv("ACCORD_DB", raising=False)
+    monkeypatch.setenv("ACCORD_DB", address("accord.db"))
     monkeypatch.setenv("ACCORD_ACTOR", "ann@acme")
     monkeypatch.setenv("COLUMNS", "80")
 

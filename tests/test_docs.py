@@ -12,6 +12,8 @@ from ledger.commands.registry import COMMANDS, COMMON
 from ledger.rulebook import CODES
 from projections.registry import VIEWS
 
+pytestmark = pytest.mark.pure
+
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
     page for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")) if page.is_file()

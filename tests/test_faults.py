@@ -24,6 +24,8 @@ from ledger.errors import LedgerUnavailable
 from ledger.integrity import verify
 from ledger.store import create_store, open_store
 
+pytestmark = pytest.mark.sqlite
+
 OPENED = {"title": "T", "capital": ["a"], "capacity": ["b"]}
 
 

@@ -11,6 +11,7 @@ import pytest
 from conftest import Desk
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import address
 from vandal import damaged_copy, many_events, raw, small_ledger
 
 from ledger import integrity
@@ -90,7 +91,7 @@ def test_pages_do_not_part_what_belongs_together(
     long_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Read in small pages, the same record gives the same report."""
-    store = open_store(f"sqlite:///{long_path}")
+    store = open_store(address(long_path))
     whole = verify(store)
     monkeypatch.setattr(integrity, "PAGE", 256)
     seen: list[int] = []
@@ -397,7 +398,7 @@ class Forger:
     """One who redoes leaves, nodes and head, so that only what the events say is left."""
 
     def __init__(self, path: Path) -> None:
-        self.store = open_store(f"sqlite:///{path}")
+        self.store = open_store(address(path))
         self.decoded = [msgspec.json.decode(data) for _, data in rows(path)]
 
     def forge(self, change: Any) -> None:
@@ -583,7 +584,7 @@ def test_a_damaged_page_of_the_file_is_found(long_path: Path) -> None:
             file.write_bytes(whole[:start] + b"\xa5" * page + whole[start + page :])
             again = None
             try:
-                again = open_store(f"sqlite:///{file}")
+                again = open_store(address(file))
                 verify(again)
             except (IntegrityFailure, LedgerUnavailable):
                 caught += 1

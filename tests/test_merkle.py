@@ -15,6 +15,8 @@ from ledger.merkle import (
     root_of,
 )
 
+pytestmark = pytest.mark.pure
+
 # The vectors of the Certificate Transparency reference implementation.
 LEAVES = [
     bytes.fromhex(text)

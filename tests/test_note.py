@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from ledger.errors import IntegrityFailure, InvalidValue
 from ledger.note import Note, SignerKey, VerifierKey
 
+pytestmark = pytest.mark.pure
+
 # The example in the documentation of Go's note package, whose format this is.
 TEXT = (
     "If you think cryptography is the answer to your problem,\n"

@@ -17,6 +17,8 @@ from ledger.proofs import (
     verify_inclusion,
 )
 
+pytestmark = pytest.mark.pure
+
 # Paths of the Certificate Transparency reference tests, for the leaves in test_merkle;
 # leaves are counted from 1 there.
 A = "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7"

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from conftest import Desk
 from fleet import SKU, SYSTEM, advance, allocate
+from places import address
 
 from ledger.application import Ledger
 from ledger.commands.registry import request_of
@@ -266,7 +267,7 @@ def test_no_accepted_order_breaks_a_rule(
         delays = [chance.choice((0, 0.0005, 0.001, 0.002)) for _ in range(2)]
         outcome = racers.race(f"sqlite:///{copy}", (one, other), delays)
         outcomes[outcome] += 1
-        store = open_store(f"sqlite:///{copy}")
+        store = open_store(address(copy))
         assert recheck(store).findings == [], outcome
         assert verify(store).events > size
         store.close()
@@ -306,7 +307,7 @@ def test_a_reversal_and_what_would_rely_on_it_do_not_both_pass(
         delays = [chance.choice((0, 0.01, 0.02, 0.03)), 0]
         outcome = racers.race(f"sqlite:///{copy}", (UNLOCK, approve), delays)
         outcomes[outcome] += 1
-        store = open_store(f"sqlite:///{copy}")
+        store = open_store(address(copy))
         assert recheck(store).findings == [], outcome
         store.close()
         copy.unlink()

@@ -11,6 +11,7 @@ from eventsourcing.tests.persistence import (
     NonInterleavingNotificationIDsBaseCase,
     TrackingRecorderTestCase,
 )
+from places import address
 
 from ledger.store import Store, create_store
 
@@ -24,7 +25,7 @@ class OnFile:
         self.path = Path(folder.name) / "accord.db"
 
     def create_recorder(self) -> Store:
-        store, _ = create_store(f"sqlite:///{self.path}")
+        store, _ = create_store(address(self.path))
         self.addCleanup(store.close)
         return store
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 from cli_desk import OPEN, answer, done, fails
 from deals import in_effect, signed
+from places import address
 from test_application import TRIES, Meddler
 from vandal import raw
 
@@ -28,7 +29,7 @@ def folder(tmp_path, monkeypatch):
     """A folder of its own, in which Ann of Acme opened a deal."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ACCORD_ACTOR", "ann@acme")
-    monkeypatch.delenv("ACCORD_DB", raising=False)
+    monkeypatch.setenv("ACCORD_DB", address("accord.db"))
     done("init")
     done(*OPEN)
     return tmp_path
@@ -114,7 +115,7 @@ def test_they_are_no_part_of_the_record(desk, tmp_path):
     after = io.BytesIO()
     export(desk.store, after)
     assert after.getvalue() == plain.getvalue()
-    copy, _ = create_store(f"sqlite:///{tmp_path / 'copy.db'}", desk.clock)
+    copy, _ = create_store(address(tmp_path / "copy.db"), desk.clock)
     import_(copy, io.BytesIO(after.getvalue()))
     assert copy.head() == desk.store.head()
     assert Projections(copy).answer("refused", None).rows == []

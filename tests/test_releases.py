@@ -18,6 +18,8 @@ from ledger.store import open_store
 from ledger.transcoding import EventMapper, decode, envelope
 from projections.projector import Projections
 
+pytestmark = pytest.mark.sqlite
+
 RELEASES = Path(__file__).parent / "releases"
 SAMPLES = [
     line

@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 from conftest import Desk
 from eventsourcing.persistence import IntegrityError, StoredEvent, Tracking
+from places import address
 from vandal import many_events, raw, small_ledger
 
 from ledger import sqlite
@@ -375,7 +376,7 @@ def test_closed_stores_are_forgotten(desk: Desk) -> None:
     """A store that nobody holds is not kept for the next fork."""
     gc.collect()
     before = len(store_module._OPEN)
-    other, _ = create_store(f"sqlite:///{desk.path}")
+    other, _ = create_store(address(desk.path))
     assert len(store_module._OPEN) == before + 1
     other.close()
     del other

@@ -33,6 +33,8 @@ from ledger.transcoding import (
 )
 from ledger.values import Amount, Id, Month, Power, Price, Ratio, Slug, SystemId
 
+pytestmark = pytest.mark.pure
+
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 dates = st.dates(date(1970, 1, 1), date(2200, 1, 1))
 numbers = st.integers(0, 10**15)

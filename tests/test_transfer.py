@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from places import address
 
 from ledger import transfer
 from ledger.application import Ledger
@@ -21,7 +22,7 @@ from ledger.transfer import Imported, export, import_
 @pytest.fixture
 def copy(desk: Any, tmp_path: Path) -> Iterator[Store]:
     """An empty ledger, beside the desk's."""
-    store, _ = create_store(f"sqlite:///{tmp_path / 'copy.db'}", desk.clock)
+    store, _ = create_store(address(tmp_path / "copy.db"), desk.clock)
     yield store
     store.close()
 

@@ -29,6 +29,8 @@ from ledger.values import (
     scaled_watts,
 )
 
+pytestmark = pytest.mark.pure
+
 NAMES: dict[str, Any] = {
     kind.__name__: kind
     for kind in (Amount, Power, Ratio, Price, Id, Slug, SystemId, Month)

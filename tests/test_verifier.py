@@ -39,6 +39,8 @@ from ledger import verifier
 from ledger.note import Note
 from ledger.verifier import ed25519_verifies
 
+pytestmark = pytest.mark.sqlite
+
 SOURCE = Path(verifier.__file__)
 OK = f"ok: {SIZE} events of accord/"
 STREAMED = ("events.jsonl", "leaves", "evidence.csv")

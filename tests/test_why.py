@@ -12,6 +12,7 @@ import pytest
 from cli_desk import answer as cli_answer
 from cli_desk import done, fails
 from conftest import Desk
+from places import address
 from test_as_of import MACHINE, REAL
 from test_views import load
 
@@ -215,7 +216,7 @@ def test_the_tree_on_the_command_line(tmp_path, monkeypatch):
     """As a tree, cut short unless all is asked for; as rows with numbers and parents."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.delenv("ACCORD_DB", raising=False)
+    monkeypatch.setenv("ACCORD_DB", address("accord.db"))
     done("demo", MACHINE)
     table = done("why", MACHINE, "disbursed").stdout
     assert table.startswith("FICTION")

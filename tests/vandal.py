@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from conftest import Desk
+from places import address
 
 from ledger.store import Store, open_store
 
@@ -73,7 +74,7 @@ def damaged_copy(path: Path, *statements: tuple[Any, ...]) -> Iterator[Store]:
     with raw(copy) as connection:
         for sql, *values in statements:
             connection.execute(sql, values)
-    store = open_store(f"sqlite:///{copy}")
+    store = open_store(address(copy))
     try:
         yield store
     finally:
