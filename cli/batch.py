@@ -46,7 +46,11 @@ def _request(line: bytes) -> Request:
 
 
 def write_batch(
-    ledger: Ledger, data: bytes, actor: str | None, bar: Bar
+    ledger: Ledger,
+    data: bytes,
+    actor: str | None,
+    bar: Bar,
+    command_id: str | None = None,
 ) -> list[Receipt]:
     """Record a batch, all or nothing; BatchRefused lists every problem."""
     from cli.progress import Watched
@@ -54,7 +58,8 @@ def write_batch(
     requests, problems = read_batch(data)
     if problems:
         raise _all_of(ledger, requests, problems, actor)
-    return ledger.execute_batch(Watched(requests, bar), actor=actor)
+    watched = Watched(requests, bar)
+    return ledger.execute_batch(watched, actor=actor, command_id=command_id)
 
 
 def try_batch(ledger: Ledger, data: bytes, actor: str | None) -> list[Event[Any]]:

@@ -116,9 +116,15 @@ def demo(name: str, form: str) -> None:
 @click.option(
     "--dry-run", is_flag=True, help="Show what it would record; write nothing."
 )
+@click.option(
+    "--command-id",
+    metavar="TEXT",
+    help="Name the lines that have no id of their own TEXT/1, TEXT/2, …: "
+    "the same batch again then writes nothing twice.",
+)
 @placed
 @formatted
-def append(file: str, dry_run: bool, form: str) -> None:
+def append(file: str, dry_run: bool, command_id: str | None, form: str) -> None:
     r"""Record a batch of commands, all or nothing.
 
     FILE holds one command a line, as JSON: the keys are "command", "deal", "actor",
@@ -128,7 +134,7 @@ def append(file: str, dry_run: bool, form: str) -> None:
     \b
     Example:
       accord append deal.jsonl --dry-run
-      accord append deal.jsonl --actor ann@acme
+      accord append deal.jsonl --actor ann@acme --command-id monday
       generate | accord append -
     """
     from cli.batch import try_batch, write_batch
@@ -140,7 +146,36 @@ def append(file: str, dry_run: bool, form: str) -> None:
         if dry_run:
             print_proposed(ledger, try_batch(ledger, data, actor), form)
         else:
-            print_receipts(write_batch(ledger, data, actor, bar), form)
+            receipts = write_batch(ledger, data, actor, bar, command_id)
+            print_receipts(receipts, form)
+
+
+@click.command()
+@placed
+def migrate() -> None:
+    r"""Bring the ledger's tables up to date with this version of accord.
+
+    What is recorded stays as it is, with the same tree head. It is all done or nothing
+    is, and nothing else ever does it. Make a copy before: 'accord export' writes one.
+
+    \b
+    Example:
+      accord migrate
+      accord migrate --db postgresql+psycopg://admin@host/deals
+    """
+    from cli.checks import announce
+    from ledger.migration import migrate
+
+    session().opened = True
+    done = migrate(session().db)
+    if done.before == done.now:
+        what = f"The ledger at {session().place} has schema {done.now} already"
+    else:
+        what = (
+            f"Migrated the ledger at {session().place} from schema {done.before} "
+            f"to {done.now}: {_events(done.head.size)}"
+        )
+    announce(what, done.head)
 
 
 @click.command()
@@ -322,6 +357,7 @@ RECORD: Final[tuple[click.Command, ...]] = (
     init,
     demo,
     append,
+    migrate,
     verify,
     recheck,
     export,

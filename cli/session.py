@@ -89,7 +89,10 @@ class Session:
         prefix = "sqlite:///"
         if self.db.startswith(prefix):
             return os.path.abspath(self.db.removeprefix(prefix))  # noqa: PTH100 - no pathlib at start-up
-        return self.db
+        from ledger.database import parsed, shown
+
+        url, _ = parsed(self.db)
+        return shown(url)
 
 
 def session() -> Session:

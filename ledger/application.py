@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ from ledger.errors import (
     InvalidValue,
     LedgerUnavailable,
     NotFound,
+    OutcomeUnknown,
     Refused,
 )
 from ledger.event import A, Event, fold
@@ -127,11 +128,18 @@ class Ledger(Application[str]):
             raise
 
     def execute_batch(
-        self, requests: Sequence[tuple[int, Request]], *, actor: str | None = None
+        self,
+        requests: Sequence[tuple[int, Request]],
+        *,
+        actor: str | None = None,
+        command_id: str | None = None,
     ) -> list[Receipt]:
-        """Carry out numbered commands, all or none; BatchRefused lists every problem."""
+        """Carry out numbered commands, all or none; BatchRefused lists every problem.
+
+        A command without an id of its own gets `command_id`, a slash and its number.
+        """
         try:
-            return self._write(requests, actor, batch=True)
+            return self._write(requests, actor, batch=True, command_id=command_id)
         except BatchRefused as refused:
             of_line = dict(requests)
             found = [
@@ -150,7 +158,8 @@ class Ledger(Application[str]):
         self, requests: Sequence[tuple[int, Request]], *, actor: str | None = None
     ) -> list[Event[Any]]:
         """The events that a batch would record now; BatchRefused as `execute_batch`."""
-        decision, _ = self._decide(requests, actor, uuid.uuid4().hex, batch=True)
+        names = _Names(uuid.uuid4().hex, None, batch=True)
+        decision, _ = self._decide(requests, actor, names)
         return decision.events
 
     def _write(
@@ -159,10 +168,11 @@ class Ledger(Application[str]):
         actor: str | None,
         *,
         batch: bool,
+        command_id: str | None = None,
     ) -> list[Receipt]:
-        batch_id = uuid.uuid4().hex
+        names = _Names(uuid.uuid4().hex, command_id, batch=batch)
         for _ in range(TRIES):
-            decision, plan = self._decide(requests, actor, batch_id, batch=batch)
+            decision, plan = self._decide(requests, actor, names)
             submissions = [s for s in plan if isinstance(s, Submission)]
             if not submissions:
                 return [entry for entry in plan if isinstance(entry, Receipt)]
@@ -174,11 +184,14 @@ class Ledger(Application[str]):
                     counts=decision.counts,
                     extents=decision.extents,
                     commands=submissions,
-                    batch=batch_id if batch else None,
+                    batch=names.batch_id if batch else None,
                 )
             except IntegrityError as error:
                 conflict = error
                 continue
+            except OutcomeUnknown as error:
+                repeat = names.repeat(requests)
+                raise OutcomeUnknown(error.where, repeat) from error
             first = recordings[0].notification.id if recordings else 0
             return self._receipts(plan, first)
         raise Refused(
@@ -217,8 +230,14 @@ class Ledger(Application[str]):
     def _receipts(
         self, plan: Sequence[Receipt | Submission], first: int
     ) -> list[Receipt]:
-        count = sum(e.events for e in plan if isinstance(e, Submission))
-        written = self._events(first, first + count - 1)
+        last = first + sum(e.events for e in plan if isinstance(e, Submission)) - 1
+        try:
+            written = self._events(first, last)
+        except LedgerUnavailable as error:
+            raise LedgerUnavailable(
+                f"It is recorded, at positions {first} to {last}; "
+                f"reading it back failed. {error}"
+            ) from error
         receipts, taken = [], 0
         for entry in plan:
             if isinstance(entry, Submission):
@@ -237,25 +256,26 @@ class Ledger(Application[str]):
         self,
         requests: Sequence[tuple[int, Request]],
         actor: str | None,
-        batch_id: str,
-        *,
-        batch: bool,
+        names: _Names,
     ) -> tuple[Decision, list[Receipt | Submission]]:
         decision = Decision(self, self.clock)
         plan: list[Receipt | Submission] = []
         problems: list[tuple[int, AccordError]] = []
-        ids = [_utf8(r.command_id) for _, r in requests if r.command_id]
+        ids = [_utf8(one) for one in names.given(requests)]
         # One snapshot, so that a refusal is never about a state that never was, and a
         # command that another just recorded is answered, not refused by its own effect.
         with self.store.snapshot():
             known = _Known(self.store.commands(ids), self._events)
             for line, request in requests:
                 try:
+                    command_id = names.of(line, request)
                     plan.append(
-                        self._decide_one(decision, request, actor, batch_id, known)
+                        self._decide_one(
+                            decision, request, actor, command_id, names.batch_id, known
+                        )
                     )
                 except (Refused, NotFound, InvalidValue) as error:
-                    if not batch:
+                    if not names.batch:
                         raise
                     problems.append((line, error))
         if problems:
@@ -267,6 +287,7 @@ class Ledger(Application[str]):
         decision: Decision,
         request: Request,
         actor: str | None,
+        command_id: str,
         batch_id: str,
         known: _Known,
     ) -> Receipt | Submission:
@@ -285,7 +306,6 @@ class Ledger(Application[str]):
             raise InvalidValue(
                 f"{error.object!r} cannot be written as UTF-8."
             ) from error
-        command_id = request.command_id or uuid.uuid4().hex
         repeated = known.answer(command_id, digest)
         if repeated:
             return repeated
@@ -310,6 +330,35 @@ class Ledger(Application[str]):
         )
         command.run(decision, **arguments)
         return Submission(command_id, digest, len(decision.events) - before)
+
+
+class _Names:
+    """What the commands of one submission are called, where they have no id yet."""
+
+    def __init__(self, batch_id: str, command_id: str | None, *, batch: bool) -> None:
+        self.batch_id = batch_id
+        self.batch = batch
+        self._known = command_id is not None
+        self._stem = command_id or batch_id
+
+    def of(self, line: int, request: Request) -> str:
+        """The id of a command: the same however often it is decided."""
+        return request.command_id or (
+            f"{self._stem}/{line}" if self.batch else self._stem
+        )
+
+    def given(self, requests: Iterable[tuple[int, Request]]) -> Iterator[str]:
+        """The ids that may be on the record already: not those made up just now."""
+        for line, request in requests:
+            if request.command_id or self._known:
+                yield self.of(line, request)
+
+    def repeat(self, requests: Iterable[tuple[int, Request]]) -> str:
+        """What to do where nobody knows if it was recorded."""
+        once = "what was recorded is then answered, and not recorded again."
+        if all(request.command_id for _, request in requests):
+            return f"Repeat it as it is: its command id is its own, and {once}"
+        return f"Repeat it with --command-id {self._stem}: {once}"
 
 
 class _Known:
@@ -347,13 +396,15 @@ class _Known:
 
 def _utf8(text: str) -> str:
     """A text that a database takes; only what is refused later on is changed."""
-    return text.encode(errors="replace").decode()
+    return text.encode(errors="replace").decode().replace("\0", "?")
 
 
 def _digest(request: Request, who: Actor) -> str:
     """The digest of a command's content; its ids are no part of that."""
     for name in filter(None, (request.command_id, request.correlation_id)):
         name.encode()
+        if "\0" in name:
+            raise InvalidValue(f"{name!r} holds a NUL character, which no id may.")
     content = {
         "command": request.command,
         "deal": request.deal,

@@ -61,8 +61,8 @@ def schema_of(engine: Engine) -> int | None:
     return int(value) if value and value.isdecimal() else None
 
 
-def check_schema(engine: Engine) -> None:
-    """LedgerUnavailable where there is no ledger, or one of another schema."""
+def known_schema(engine: Engine) -> int:
+    """The version of a ledger's tables; LedgerUnavailable for none, or a newer one."""
     schema, where = schema_of(engine), shown(engine.url)
     if schema is None:
         raise LedgerUnavailable(
@@ -75,9 +75,15 @@ def check_schema(engine: Engine) -> None:
             "version of accord reads and writes. Use the version that wrote it, or a "
             "later one."
         )
+    return schema
+
+
+def check_schema(engine: Engine) -> None:
+    """LedgerUnavailable where there is no ledger, or one of another schema."""
+    schema = known_schema(engine)
     if schema < SCHEMA:
         raise LedgerUnavailable(
-            f"{where} has schema {schema}, which is older than the {SCHEMA} that this "
-            "version of accord reads and writes. Bring it up to date with "
-            "'accord migrate'; what is recorded stays as it is."
+            f"{shown(engine.url)} has schema {schema}, which is older than the "
+            f"{SCHEMA} that this version of accord reads and writes. Bring it up to "
+            "date with 'accord migrate'; what is recorded stays as it is."
         )

@@ -404,11 +404,19 @@ def create_store(
     return Store(engine, clock), made
 
 
-def open_store(url: str, clock: Callable[[], datetime] | None = None) -> Store:
-    """Open the ledger at a URL; LedgerUnavailable where there is none."""
+def open_store(
+    url: str,
+    clock: Callable[[], datetime] | None = None,
+    *,
+    check: Callable[[Engine], object] = check_schema,
+) -> Store:
+    """Open the ledger at a URL; LedgerUnavailable where there is none.
+
+    `check` looks at its tables first: whoever brings them up to date takes older ones.
+    """
     engine = _engine(url, create=False)
     with _opening(engine):
-        check_schema(engine)
+        check(engine)
         database_of(engine).opened(engine)
     return Store(engine, clock)
 

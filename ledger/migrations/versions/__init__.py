@@ -1,0 +1,1 @@
+"""The steps, each under the number of the schema that it makes."""
