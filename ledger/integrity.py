@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, Self
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError
 
 from ledger.catalogue import EVENTS
@@ -73,7 +73,8 @@ def verify(store: Store, progress: Progress | None = None) -> Report:
     """
     with store.reading() as connection:
         try:
-            return _Verification(connection, progress).run()
+            with _Verification(connection, progress) as verification:
+                return verification.run()
         except DBAPIError as error:
             if not database_of(store.engine).damaged(error):
                 raise
@@ -98,6 +99,12 @@ class _Verification:
         self._moment: datetime | None = None
         self._recorded_at = ""
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._nodes.close()
+
     def run(self) -> Report:
         for page in self._pages():
             self._grow(self._leaves(page))
@@ -119,9 +126,10 @@ class _Verification:
     def _pages(self) -> Iterator[Sequence[Any]]:
         query = _ROWS.order_by(events.c.position)
         try:
-            yield from self._connection.execute(
+            with self._connection.execute(
                 query, execution_options={"yield_per": PAGE}
-            ).partitions()
+            ) as found:
+                yield from found.partitions()
         except DBAPIError as error:
             if not database_of(self._connection.engine).damaged(error):
                 raise
@@ -277,7 +285,7 @@ class _StoredNodes:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._levels: dict[int, Iterator[Any]] = {}
+        self._levels: dict[int, CursorResult[Any]] = {}
         self._count = 0
 
     def check(self, level: int, index: int, node: bytes) -> None:
@@ -289,14 +297,19 @@ class _StoredNodes:
                 .order_by(nodes.c.index)
             )
             options = {"yield_per": PAGE}
-            self._levels[level] = iter(
-                self._connection.execute(query, execution_options=options)
+            self._levels[level] = self._connection.execute(
+                query, execution_options=options
             )
-        stored = next(self._levels[level], None)
+        stored = self._levels[level].fetchone()
         if stored is None or tuple(stored) != (index, node):
             first = (index << level) + 1
             _fail(first, _apart(first, 1 << level, "the stored node over them"))
         self._count += 1
+
+    def close(self) -> None:
+        """Read no further."""
+        for level in self._levels.values():
+            level.close()
 
     def finish(self) -> None:
         """Check that no more nodes are stored than belong there."""

@@ -197,10 +197,13 @@ def begun(kind: str, deal: str) -> tuple[sa.ColumnElement[bool], ...]:
     return (
         events.c.deal == deal,
         events.c.version == 1,
-        # Every name that begins with the kind and a slash: "0" follows "/".
-        events.c.stream >= f"{kind}/",
-        events.c.stream < f"{kind}0",
+        of_kind(kind),
     )
+
+
+def of_kind(kind: str) -> sa.ColumnElement[bool]:
+    """Whether a stream is of a kind: it begins with that and a slash; "0" follows "/"."""
+    return sa.and_(events.c.stream >= f"{kind}/", events.c.stream < f"{kind}0")
 
 
 def check_counts(connection: Connection, counts: Mapping[tuple[str, str], int]) -> None:

@@ -11,6 +11,7 @@ import re
 import selectors
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -243,6 +244,7 @@ class _Listening:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._held: Any = None
         self._driver: Any = None
         self._ear, self._bell = socket.socketpair()
 
@@ -262,9 +264,8 @@ class _Listening:
         import psycopg
 
         try:
-            connection = self._engine.raw_connection()
-            connection.detach()
-            self._driver = connection.driver_connection
+            self._held = self._engine.raw_connection()
+            self._driver = self._held.driver_connection
             self._driver.execute(f"LISTEN {CHANNEL}")
         except (psycopg.Error, DBAPIError):
             self._drop()
@@ -281,13 +282,15 @@ class _Listening:
             self._drop()
 
     def _drop(self) -> None:
-        if self._driver is not None:
-            self._driver.close()
-            self._driver = None
+        if self._held is not None:
+            # Not back to the pool: it goes on hearing.
+            self._held.invalidate()
+        self._held = self._driver = None
 
     def wake(self) -> None:
         """Let whoever waits go on at once."""
-        self._bell.send(b".")
+        with suppress(OSError):  # Closed already: nobody waits.
+            self._bell.send(b".")
 
     def close(self) -> None:
         """Close the connection that listens."""

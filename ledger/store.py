@@ -45,6 +45,7 @@ from ledger.log import (
     check_versions,
     locked_head,
     move_tracking,
+    of_kind,
     read_head,
 )
 from ledger.schema import check_schema, create_schema, schema_of
@@ -315,10 +316,7 @@ class Store(ApplicationRecorder, TrackingRecorder):
         """
         shared = sa.select(events.c.stream).where(
             events.c.deal == deal,
-            sa.or_(
-                events.c.stream.between("slot/", "slot0"),
-                events.c.stream.between("system/", "system0"),
-            ),
+            sa.or_(of_kind("slot"), of_kind("system")),
         )
         kin = sa.select(events.c.deal).where(events.c.stream.in_(shared))
         query = (
@@ -340,14 +338,12 @@ class Store(ApplicationRecorder, TrackingRecorder):
             query = query.where(events.c.position <= upto)
         with self.reading() as connection:
             paged = {"yield_per": PAGE}
-            found = connection.execute(query, execution_options=paged)
-            yield from ((row.position, row.data) for row in found)
+            with connection.execute(query, execution_options=paged) as found:
+                yield from ((row.position, row.data) for row in found)
 
     def openings(self, kind: str) -> Sequence[str]:
         """Every stream of a kind, in order, by its first event."""
-        query = sa.select(events.c.stream).where(
-            events.c.stream.between(f"{kind}/", f"{kind}0"), events.c.version == 1
-        )
+        query = sa.select(events.c.stream).where(of_kind(kind), events.c.version == 1)
         with self.reading() as connection:
             return sorted(connection.scalars(query))
 

@@ -51,6 +51,7 @@ class LiveSubscription(Subscription[ApplicationRecorder]):
                 return self._page.popleft()
             if not self._pull():
                 self._waker.wait()
+        self._waker.close()
         raise StopIteration
 
     def _pull(self) -> bool:

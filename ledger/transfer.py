@@ -126,8 +126,9 @@ def _stored(connection: Connection, size: int) -> Iterator[tuple[int, bytes]]:
         .where(events.c.position <= size)
         .order_by(events.c.position)
     )
-    found = connection.execute(query, execution_options={"yield_per": CHUNK})
-    yield from found
+    paged = {"yield_per": CHUNK}
+    with connection.execute(query, execution_options=paged) as found:
+        yield from found
 
 
 def _skip_known(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner, Result
 from places import address
 
@@ -49,6 +52,15 @@ def fails(code: int, *words: str, stdin: str | bytes | None = None) -> str:
 def answer(*words: str) -> Any:
     """What a command says in JSON."""
     return json.loads(done(*words, "--format", "json").stdout)
+
+
+@contextmanager
+def at_home(folder: Path) -> Iterator[None]:
+    """Keep the ledger in a folder, for as long as that is the current one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("ACCORD_DB", address("accord.db"))
+        yield
 
 
 def size() -> int:

@@ -21,7 +21,7 @@ from ledger.application import Ledger
 from ledger.commands.registry import request_of
 from ledger.errors import Refused
 from ledger.event import A, Event
-from ledger.store import create_store
+from ledger.store import _OPEN, create_store
 from projections.projector import view_tables
 
 
@@ -45,6 +45,7 @@ class Desk:
     def __init__(self, path: Path) -> None:
         self.clock = Clock()
         self.path = path
+        self.kind = places.kind
         self.url = places.address(path, made=True)
         self.store, _ = create_store(self.url, self.clock, beside=view_tables())
         self.ledger = Ledger(self.store)
@@ -91,6 +92,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("kind", kinds, indirect=True, scope="module")
 
 
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Leave out a test's cases that are marked for another kind of database."""
+
+    def fits(item: pytest.Item) -> bool:
+        kind = getattr(item, "callspec", None) and item.callspec.params.get("kind")
+        marked = {m.name for m in item.iter_markers()} & {SQLITE, POSTGRESQL}
+        return not kind or not marked or kind in marked
+
+    items[:] = [item for item in items if fits(item)]
+
+
 @pytest.fixture(scope="module", autouse=True)
 def kind(request: pytest.FixtureRequest) -> Iterator[str]:
     """The kind of database that the test runs on."""
@@ -106,6 +120,10 @@ def tidy(kind: str) -> Iterator[None]:
     """The databases that a test makes are gone when it ends."""
     count = len(places.databases)
     yield
+    gone = set(places.databases[count:])
+    for store in list(_OPEN):
+        if store.engine.url.database in gone:
+            store.close()
     places.drop_after(count)
 
 

@@ -52,6 +52,10 @@ class Places:
             self.databases.append(name)
         return str(self.server.url(name))
 
+    def dsn(self, path: Path | str) -> str:
+        """Where psycopg finds the database that a path names."""
+        return str(self.server.dsn(self._name(path)))
+
     def copy(self, origin: Path | str, path: Path | str) -> str:
         """Copy a ledger that nobody uses just now, as it is; the copy's URL."""
         if self.kind == SQLITE:

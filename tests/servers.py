@@ -36,7 +36,7 @@ QUICK: Final = {
     "synchronous_commit": "on",
     "full_page_writes": "off",
     "shared_buffers": "32MB",
-    "max_connections": "60",
+    "max_connections": "300",
     "max_wal_size": "256MB",
     "checkpoint_timeout": "1h",
     "autovacuum": "off",

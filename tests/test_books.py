@@ -360,6 +360,7 @@ def test_refusals_are_known_from_when_they_were(desk):
     assert views.answer("refused", None, known_at=earlier).rows == []
 
 
+@pytest.mark.sqlite
 def test_a_ledger_that_cannot_note_a_refusal_says_so(nobody):
     """On a ledger that may only be read the refusal stands, with a note."""
     desk = Desk(nobody / "accord.db")
@@ -376,6 +377,7 @@ def test_a_ledger_that_cannot_note_a_refusal_says_so(nobody):
     ledger.close()
 
 
+@pytest.mark.sqlite
 def test_refusals_on_the_command_line(tmp_path, monkeypatch):
     """`accord view refused` lists them, of one deal or of all, in every form."""
     monkeypatch.chdir(tmp_path)

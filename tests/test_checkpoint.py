@@ -9,6 +9,7 @@ import pytest
 from conftest import Desk
 from hypothesis import given
 from hypothesis import strategies as st
+from vandal import raw
 
 from ledger.checkpoint import Checkpoint, checkpoint_at, origin_of
 from ledger.errors import IntegrityFailure, NotFound
@@ -31,7 +32,7 @@ ROOT = base64.b64encode(bytes(32)).decode()
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def store(kind, tmp_path_factory):
     """A record of some hundred events, more than one tile of them."""
     desk = Desk(tmp_path_factory.mktemp("checkpoint") / "accord.db")
     deals.in_effect(desk)
@@ -266,12 +267,10 @@ def test_an_event_that_is_gone_is_named(tmp_path):
     """A row that was deleted behind the front door is missing, not an empty proof."""
     desk = Desk(tmp_path / "accord.db")
     deals.in_effect(desk)
-    raw = desk.store.engine.raw_connection()
     with desk.store.reading() as connection:
         note = signed(connection)
-    raw.cursor().execute("DROP TRIGGER events_no_delete")
-    raw.cursor().execute("DELETE FROM events WHERE position = 2")
-    raw.close()
+    with raw(desk.path) as connection:
+        connection.execute("DELETE FROM events WHERE position = 2")
     with (
         desk.store.reading() as connection,
         pytest.raises(IntegrityFailure, match="Event 2 is missing"),

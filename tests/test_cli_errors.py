@@ -177,6 +177,7 @@ def test_no_ledger_there():
     assert not Path("elsewhere.db").exists()
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("words", [("list",), ("verify",), ("export",), OPEN])
 def test_not_a_ledger(words: tuple[str, ...]):
     """A file that is no database, and a database that is no ledger, are told apart."""
@@ -189,6 +190,7 @@ def test_not_a_ledger(words: tuple[str, ...]):
     assert "other.db is a database, but not a ledger" in message
 
 
+@pytest.mark.sqlite
 def test_init_spares_another_database():
     """`init` does not make a ledger of somebody else's database."""
     other = sqlite3.connect("other.db")
@@ -207,6 +209,7 @@ def test_impossible_places(db: str):
     fails(1, "init", "--db", db)
 
 
+@pytest.mark.sqlite
 def test_newer_schema():
     """A ledger of a newer schema is not read, let alone written."""
     database = sqlite3.connect("accord.db")
@@ -219,6 +222,7 @@ def test_newer_schema():
         assert "newer" in message
 
 
+@pytest.mark.sqlite
 def test_newer_event():
     """An event of a newer schema stops a read; it is never skipped."""
     done(*OPEN)
@@ -235,6 +239,7 @@ def test_newer_event():
     assert "schema 9" in message
 
 
+@pytest.mark.sqlite
 def test_locked_ledger(monkeypatch: pytest.MonkeyPatch):
     """A ledger that another program holds is a sentence, not a wait without end."""
     import ledger.sqlite
@@ -249,6 +254,7 @@ def test_locked_ledger(monkeypatch: pytest.MonkeyPatch):
     assert size() == 0
 
 
+@pytest.mark.sqlite
 def test_full_disk():
     """A disk that fills up within a batch leaves nothing of it."""
     done("append", batch(opening()))
@@ -366,6 +372,7 @@ def test_refused_dry_run_says_the_same():
 # Bytes, hashes and heads: exit 3.
 
 
+@pytest.mark.sqlite
 def test_changed_byte_is_found():
     """A byte changed behind the ledger's back makes verify exit 3, and name it."""
     done(*OPEN)

@@ -102,6 +102,7 @@ def test_a_checkpoint_of_a_fork_or_of_another_record_is_not_signed():
     assert not Path("bo.key.signed").exists() or not Path("bo.key.signed").read_text()
 
 
+@pytest.mark.sqlite
 def test_a_key_never_signs_two_records_that_part():
     """After signing one history, a key refuses a rewritten or a shorter one."""
     done("checkpoint", "--key", "ann.key")
@@ -297,6 +298,7 @@ def test_what_is_no_receipt_says_so(old, new):
     assert "no receipt of a view" in fails(3, *CHECK)
 
 
+@pytest.mark.sqlite
 def test_a_checkpoint_outlives_a_rewritten_ledger():
     """Rewritten from its first event with a new tree, a ledger fails its checkpoint."""
     done("checkpoint", "--key", "ann.key", "--out", "now.checkpoint")

@@ -6,12 +6,11 @@ import csv
 import hashlib
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_desk import LOI, OPEN, answer, batch, done, fails, line, opening
+from cli_desk import LOI, OPEN, answer, at_home, batch, done, fails, line, opening
 from conftest import read_only
 from places import address
 
@@ -21,18 +20,14 @@ FOOTER = ("view", "asked", "record", "totals", "digest", "tree head")
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a ledger that holds the fictional demo and a deal of Ann's."""
     folder = tmp_path_factory.mktemp("home")
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
+    with at_home(folder):
         done("demo", "milestone-machine")
         signed = ("--effective-on", "2025-09-22", "--actor", "ann@acme")
         done(*OPEN, *signed)
         done(*LOI, *signed)
-    finally:
-        os.chdir(before)
     return folder
 
 
@@ -186,6 +181,7 @@ def test_disputed_standing_is_marked_without_colour(
 ):
     """Reported and disputed facts carry a mark in words, with their source."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ACCORD_DB", address("accord.db"))
     report = {"title": "A report", "publisher": "The Daily", "grade": "R"}
     done("init")
     lines: list[Any] = [

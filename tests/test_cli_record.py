@@ -36,6 +36,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.sqlite
 def test_init_makes_a_ledger_once(folder: Path):
     """`init` says where the ledger is; a second one leaves it as it is."""
     assert str(folder / "accord.db") in done("init").stdout
@@ -45,6 +46,7 @@ def test_init_makes_a_ledger_once(folder: Path):
     assert size() == 1
 
 
+@pytest.mark.sqlite
 def test_ledger_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch):
     """ACCORD_DB names the ledger; `--db` comes before it."""
     monkeypatch.setenv("ACCORD_DB", address("there.db"))

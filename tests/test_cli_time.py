@@ -13,26 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_desk import LOI, OPEN, accord, answer, done, fails, process, size
+from cli_desk import LOI, OPEN, accord, answer, at_home, done, fails, process, size
 from places import address
 
 MACHINE = "milestone-machine"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a ledger that holds both packaged deals and one of Ann's."""
     folder = tmp_path_factory.mktemp("home")
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
+    with at_home(folder):
         done("demo", MACHINE)
         done("demo", "openai-nvidia")
         signed = ("--effective-on", "2025-09-22", "--actor", "ann@acme")
         done(*OPEN, *signed)
         done(*LOI, *signed)
-    finally:
-        os.chdir(before)
     return folder
 
 
@@ -323,6 +319,7 @@ def test_recheck_says_what_it_judged():
 def test_a_reversal_from_request_to_history(tmp_path, monkeypatch):
     """Asked for, approved by another, gone from the views, and marked in the history."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ACCORD_DB", address("accord.db"))
     done(*OPEN[:0], "init")
     done(*OPEN)
     done(*LOI)
@@ -349,6 +346,7 @@ def test_a_reversal_from_request_to_history(tmp_path, monkeypatch):
 def test_a_reversal_may_be_rejected_and_asked_for_as_data(tmp_path, monkeypatch):
     """Rejection keeps the entry; JSON gives the events; a slip is told plainly."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ACCORD_DB", address("accord.db"))
     done("init")
     done(*OPEN)
     found = answer("reverse", "request", "1", "--reason", "R", "--command-id", "x1")

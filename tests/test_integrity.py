@@ -22,10 +22,12 @@ from ledger.merkle import EMPTY_ROOT, leaf_hash, root_of
 from ledger.store import Row, open_store
 
 COUNT = 12
+SQLITE = pytest.mark.sqlite
+"""For damage that PostgreSQL's types do not let in."""
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def path(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     desk = Desk(tmp_path_factory.mktemp("small") / "accord.db")
     small_ledger(desk)
     desk.ledger.close()
@@ -33,7 +35,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def long_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def long_path(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     desk = Desk(tmp_path_factory.mktemp("long") / "accord.db")
     many_events(desk, 600)
     desk.ledger.close()
@@ -209,13 +211,13 @@ def test_an_event_added_is_found(path: Path) -> None:
     [
         ("stream", "agreement/three"),
         ("version", 7),
-        ("version", "garbage"),
+        pytest.param("version", "garbage", marks=SQLITE),
         ("type", "agreement.lapsed"),
         ("deal", "three"),
         ("deal", None),
         ("effective_on", "2026-01-14"),
         ("effective_on", None),
-        ("effective_on", b"\xff"),
+        pytest.param("effective_on", b"\xff", marks=SQLITE),
         ("recorded_at", "2026-01-15T09:00:00.000001Z"),
         ("recorded_at", "2026-01-15T09:00:02Z"),
     ],
@@ -227,6 +229,7 @@ def test_an_edited_column_is_found(path: Path, column: str, value: Any) -> None:
     assert f"the column {column} says {value!r}" in str(found)
 
 
+@pytest.mark.sqlite
 def test_text_in_place_of_bytes_is_found(path: Path) -> None:
     """A database function that turned the bytes into equal text is still found."""
     found = failure(
@@ -235,6 +238,7 @@ def test_text_in_place_of_bytes_is_found(path: Path) -> None:
     assert str(found) == "Event 1 is not stored as bytes."
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("column", ["stream", "type", "recorded_at"])
 def test_text_that_is_no_text_is_found(path: Path, column: str) -> None:
     """A column whose text cannot be decoded stops nothing but the verification."""
@@ -262,6 +266,7 @@ def test_the_first_of_two_faults_on_a_page_is_named(path: Path) -> None:
     assert found.position == 3
 
 
+@pytest.mark.sqlite
 def test_text_that_is_no_text_beside_the_events_is_found(path: Path) -> None:
     """The same in the table of commands."""
     sql = "UPDATE commands SET digest = CAST(x'ff41' AS TEXT) WHERE first = 4"
@@ -273,8 +278,8 @@ def test_text_that_is_no_text_beside_the_events_is_found(path: Path) -> None:
     [
         ("root = x'00'", "REC-09: The events hash to"),
         ("root = zeroblob(32)", "REC-09: The events hash to"),
-        ("root = 'text'", "The tree head is damaged or missing."),
-        ("size = 'many'", "The tree head is damaged or missing."),
+        pytest.param("root = 'text'", "is damaged or missing.", marks=SQLITE),
+        pytest.param("size = 'many'", "is damaged or missing.", marks=SQLITE),
         ("size = -1", "The tree head is damaged or missing."),
         ("size = 3", "The tree head is damaged"),
         ("size = 10", "Event 11 is more than the tree head counts"),
@@ -283,7 +288,7 @@ def test_text_that_is_no_text_beside_the_events_is_found(path: Path) -> None:
         ("frontier = 'text'", "The tree head is damaged or missing."),
         ("frontier = zeroblob(64)", "REC-09: Events 1 to 8 and the tree head's"),
         ("recorded_at = ''", "the tree head says ''"),
-        ("recorded_at = x'00'", "The tree head is damaged or missing."),
+        pytest.param("recorded_at = x'00'", "is damaged or", marks=SQLITE),
     ],
 )
 def test_an_edited_head_is_found(path: Path, change: str, said: str) -> None:
@@ -340,7 +345,12 @@ def test_the_frontier_names_a_single_event(desk: Desk) -> None:
             None,
             "The tree has 2 nodes to keep, and 3 are stored.",
         ),
-        ("INSERT INTO tree_nodes VALUES (3, 'x', 'y')", None, "and 3 are stored"),
+        pytest.param(
+            "INSERT INTO tree_nodes VALUES (3, 'x', 'y')",
+            None,
+            "and 3 are stored",
+            marks=SQLITE,
+        ),
     ],
 )
 def test_an_edited_node_is_found(
@@ -381,7 +391,7 @@ def test_a_forged_event_is_narrowed_down_by_the_stored_nodes(long_path: Path) ->
         ("UPDATE commands SET digest = 'x' WHERE first = 4", 4),
         ("UPDATE commands SET last = 5 WHERE first = 4", 5),
         ("UPDATE commands SET last = 3 WHERE first = 4", 4),
-        ("UPDATE commands SET last = 'x' WHERE first = 4", 4),
+        pytest.param("UPDATE commands SET last = 'x' WHERE first = 4", 4, marks=SQLITE),
         ("UPDATE commands SET last = 13 WHERE first = 12", 12),
         ("INSERT INTO commands VALUES (13, 13, 'x', 'y')", 12),
         ("INSERT INTO commands VALUES (0, 0, 'x', 'y')", 12),
@@ -398,13 +408,14 @@ class Forger:
     """One who redoes leaves, nodes and head, so that only what the events say is left."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self.store = open_store(address(path))
         self.decoded = [msgspec.json.decode(data) for _, data in rows(path)]
 
     def forge(self, change: Any) -> None:
         """Write the record anew, with one change to the list of its envelopes."""
         change(self.decoded)
-        with raw(Path(str(self.store.engine.url.database))) as connection:
+        with raw(self.path) as connection:
             for table in ("events", "commands", "tree_nodes"):
                 connection.execute(f"DELETE FROM {table}")
             connection.execute(
@@ -412,7 +423,7 @@ class Forger:
                 "recorded_at = ''"
             )
         with self.store.writing() as connection:
-            head = locked_head(connection)
+            head = locked_head(connection).head
             made = [self._row(envelope) for envelope in self.decoded]
             known = [
                 Submission(
@@ -555,6 +566,7 @@ def test_garbage_is_called_forged(path: Path, data: bytes) -> None:
     assert "Events 9 to 12 and the tree head's frontier" in str(found)
 
 
+@pytest.mark.sqlite
 def test_a_command_id_that_stands_twice_is_found(forger: Forger) -> None:
     """A table of commands that lost its unique index is counted through."""
 
@@ -562,7 +574,7 @@ def test_a_command_id_that_stands_twice_is_found(forger: Forger) -> None:
         events[9]["provenance"]["command_id"] = "again"
         events[11]["provenance"]["command_id"] = "again"
 
-    with raw(Path(str(forger.store.engine.url.database))) as connection:
+    with raw(forger.path) as connection:
         connection.execute("DROP TABLE commands")
         connection.execute(
             "CREATE TABLE commands (first INTEGER PRIMARY KEY, last, command_id, digest)"
@@ -572,6 +584,7 @@ def test_a_command_id_that_stands_twice_is_found(forger: Forger) -> None:
         verify(forger.store)
 
 
+@pytest.mark.sqlite
 def test_a_damaged_page_of_the_file_is_found(long_path: Path) -> None:
     """Bytes overwritten in the file itself: a fault of the record, not of the program."""
     with damaged_copy(long_path) as store:
@@ -602,11 +615,13 @@ def test_a_ledger_in_use_elsewhere_is_not_called_damaged(
     small_ledger(desk)
     with raw(desk.path) as connection:
         connection.execute("ALTER TABLE commands RENAME TO others")
-    with pytest.raises(LedgerUnavailable, match="no such table: commands"):
+    with pytest.raises(
+        LedgerUnavailable, match=r"(no such table: |relation .)commands"
+    ):
         verify(desk.store)
     with raw(desk.path) as connection:
         connection.execute("ALTER TABLE events RENAME TO more")
-    with pytest.raises(LedgerUnavailable, match="no such table: events"):
+    with pytest.raises(LedgerUnavailable, match=r"(no such table: |relation .)events"):
         verify(desk.store)
 
 

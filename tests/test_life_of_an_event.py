@@ -44,6 +44,7 @@ def rungs(*more: str) -> dict[str, str]:
     return {f"{row['ladder']} {row['rung']}": row["quantity"] for row in rows}
 
 
+@pytest.mark.sqlite
 def test_the_life_of_an_event(folder: Path):
     """A letter of intent is signed: it is announced, it commits nothing, it is proven."""
     # A command, refused before anything is there, says what to do.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from places import address
 
 from cli.main import root
 from ledger.agreement import Agreement, Superseded
@@ -58,10 +59,10 @@ class Record:
 
 
 @pytest.fixture(scope="module")
-def record(tmp_path_factory):
+def record(kind, tmp_path_factory):
     """A ledger that holds the packaged deal and no other."""
     folder = tmp_path_factory.mktemp("deal")
-    record = Record(f"sqlite:///{folder}/accord.db")
+    record = Record(address(folder / "accord.db"))
     record.run("demo", DEAL)
     return record
 

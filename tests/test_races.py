@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 import random
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -21,7 +20,7 @@ from typing import Any
 import pytest
 from conftest import Desk
 from fleet import SKU, SYSTEM, advance, allocate
-from places import address
+from places import places
 
 from ledger.application import Ledger
 from ledger.commands.registry import request_of
@@ -263,15 +262,15 @@ def test_no_accepted_order_breaks_a_rule(
     outcomes: Counter[tuple[str, ...]] = Counter()
     for number in range(ROUNDS):
         copy = tmp_path / f"round-{number}.db"
-        shutil.copy(desk.path, copy)
+        url = places.copy(desk.path, copy)
         delays = [chance.choice((0, 0.0005, 0.001, 0.002)) for _ in range(2)]
-        outcome = racers.race(f"sqlite:///{copy}", (one, other), delays)
+        outcome = racers.race(url, (one, other), delays)
         outcomes[outcome] += 1
-        store = open_store(address(copy))
+        store = open_store(url)
         assert recheck(store).findings == [], outcome
         assert verify(store).events > size
         store.close()
-        copy.unlink()
+        places.drop(copy)
     assert outcomes.keys() == {("accepted", "accepted"), (code, "accepted")}
 
 
@@ -302,15 +301,15 @@ def test_a_reversal_and_what_would_rely_on_it_do_not_both_pass(
     outcomes: Counter[tuple[str, ...]] = Counter()
     for number in range(ROUNDS // 2):
         copy = tmp_path / f"round-{number}.db"
-        shutil.copy(desk.path, copy)
+        url = places.copy(desk.path, copy)
         # Approving reads the whole history, and so takes longer to decide.
         delays = [chance.choice((0, 0.01, 0.02, 0.03)), 0]
-        outcome = racers.race(f"sqlite:///{copy}", (UNLOCK, approve), delays)
+        outcome = racers.race(url, (UNLOCK, approve), delays)
         outcomes[outcome] += 1
-        store = open_store(address(copy))
+        store = open_store(url)
         assert recheck(store).findings == [], outcome
         store.close()
-        copy.unlink()
+        places.drop(copy)
     assert outcomes.keys() == {("accepted", "REC-02"), ("FND-03", "accepted")}
 
 

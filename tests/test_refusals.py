@@ -18,7 +18,7 @@ from ledger.errors import BatchRefused, InvalidValue, NotFound, Refused
 from ledger.integrity import verify
 from ledger.store import create_store
 from ledger.transfer import export, import_
-from projections.projector import Projections
+from projections.projector import Projections, view_tables
 
 SAID = {"speaker": "x", "text": "x"}
 TWICE = {"command": "agreement bring-into-effect", "on": "2025-01-20"}
@@ -38,22 +38,6 @@ def folder(tmp_path, monkeypatch):
 def refused(desk, deal=None, **asked):
     """What the view says was refused."""
     return Projections(desk.store).answer("refused", deal, **asked)
-
-
-def tables(desk):
-    """The names of the ledger's tables."""
-    with raw(desk.path) as connection:
-        query = "SELECT name FROM sqlite_master WHERE type = 'table'"
-        return {name for (name,) in connection.execute(query)}
-
-
-def test_its_table_is_made_when_it_is_needed(desk):
-    """A ledger in which nothing was refused has no table of refusals."""
-    in_effect(desk)
-    assert "refused" not in tables(desk)
-    assert refused(desk).rows == []
-    desk.refuses("AGR-14", **TWICE)
-    assert "refused" in tables(desk)
 
 
 def test_only_rules_refuse(desk):
@@ -115,7 +99,9 @@ def test_they_are_no_part_of_the_record(desk, tmp_path):
     after = io.BytesIO()
     export(desk.store, after)
     assert after.getvalue() == plain.getvalue()
-    copy, _ = create_store(address(tmp_path / "copy.db"), desk.clock)
+    copy, _ = create_store(
+        address(tmp_path / "copy.db"), desk.clock, beside=view_tables()
+    )
     import_(copy, io.BytesIO(after.getvalue()))
     assert copy.head() == desk.store.head()
     assert Projections(copy).answer("refused", None).rows == []
@@ -177,6 +163,7 @@ def test_what_is_not_folded_has_no_origins(folder):
     assert "There is no view 'refused'" in fails(2, "views", "rebuild", "refused")
 
 
+@pytest.mark.sqlite
 def test_a_refusal_that_is_not_kept_says_so(folder, monkeypatch):
     """While another program holds the ledger, the refusal is told with a note."""
     raw_connection = sqlite3.connect("accord.db", isolation_level=None)

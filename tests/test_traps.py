@@ -187,6 +187,7 @@ def test_what_save_returns_is_not_used(desk: Desk) -> None:
     assert stored.state != unstamped
 
 
+@pytest.mark.sqlite
 def test_stored_bytes_are_bytes(desk: Desk) -> None:
     """A database function that makes text of them is found, though it reads alike."""
     small_ledger(desk, ("one",))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import sqlite3
 import threading
 from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import Desk, read_only
+from vandal import raw
 
 from ledger.commands.registry import request_of
 from ledger.errors import IntegrityFailure, InvalidValue, NotFound
@@ -51,7 +51,7 @@ def load(desk: Desk, name: str, months: int = 0) -> None:
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def played(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Both packaged deals, recorded over half a year."""
     desk = Desk(tmp_path_factory.mktemp("played") / "accord.db")
     load(desk, "openai-nvidia", months=3)
@@ -243,6 +243,7 @@ def test_a_ledger_without_view_tables_still_answers(tmp_path):
     desk.ledger.close()
 
 
+@pytest.mark.sqlite
 def test_a_read_only_ledger_answers(nobody):
     """A ledger that may only be read gives the same answer, with a note."""
     desk = Desk(nobody / "accord.db")
@@ -266,19 +267,17 @@ def test_a_tampered_row_is_named(tmp_path: Path):
     views = Projections(desk.store)
     views.catch_up()
     views.verify()
-    raw = sqlite3.connect(desk.path)
     for statement in (
-        "UPDATE view_deals SET body = replace(body, 'loi_signed', 'in_effect')",
+        "UPDATE view_deals SET body = x'7b7d'",
         "DELETE FROM view_timeline WHERE key = '000000000003'",
         "INSERT INTO view_links VALUES ('openai-nvidia', 'deal/x', '{}')",
     ):
-        raw.execute(statement)
-        raw.commit()
+        with raw(desk.path) as connection:
+            connection.execute(statement)
         with pytest.raises(IntegrityFailure, match="views rebuild"):
             views.verify()
         views.rebuild()
         views.verify()
-    raw.close()
     desk.ledger.close()
 
 

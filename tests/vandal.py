@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from conftest import Desk
-from places import address
+from places import SQLITE, places
 
 from ledger.store import Store, open_store
 
@@ -53,13 +54,35 @@ def many_events(desk: Desk, count: int) -> None:
     )
 
 
+class Stranger:
+    """A connection to a PostgreSQL ledger, which takes the SQL that SQLite takes."""
+
+    def __init__(self, dsn: str) -> None:
+        self._connection = psycopg.connect(dsn, autocommit=True)
+        for table in ("events", "commands", "tree_nodes", "tree_head", "refused"):
+            self._connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
+
+    def execute(self, sql: str, values: Any = ()) -> Any:
+        """Carry out a statement, written for SQLite."""
+        sql = re.sub(r"x'([0-9a-f]*)'", r"'\\x\1'::bytea", sql)
+        sql = re.sub(r"zeroblob\((\d+)\)", r"decode(repeat('00', \1), 'hex')", sql)
+        return self._connection.execute(sql.replace("?", "%b"), list(values) or None)
+
+    def close(self) -> None:
+        """Go away."""
+        self._connection.close()
+
+
 @contextmanager
-def raw(path: Path) -> Iterator[sqlite3.Connection]:
-    """The file behind the store's back, with the triggers taken away."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    query = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-    for (name,) in connection.execute(query).fetchall():
-        connection.execute(f"DROP TRIGGER {name}")
+def raw(path: Path) -> Iterator[Any]:
+    """The ledger behind the store's back, with the triggers taken away."""
+    if places.kind == SQLITE:
+        connection: Any = sqlite3.connect(path, isolation_level=None)
+        query = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+        for (name,) in connection.execute(query).fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
+    else:
+        connection = Stranger(places.dsn(path))
     try:
         yield connection
     finally:
@@ -68,15 +91,14 @@ def raw(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def damaged_copy(path: Path, *statements: tuple[Any, ...]) -> Iterator[Store]:
-    """A copy of a ledger's file after some SQL, opened as a store."""
+    """A copy of a ledger after some SQL, opened as a store."""
     copy = path.with_name("damaged.db")
-    shutil.copy(path, copy)
-    with raw(copy) as connection:
-        for sql, *values in statements:
-            connection.execute(sql, values)
-    store = open_store(address(copy))
+    store = open_store(places.copy(path, copy))
     try:
+        with raw(copy) as connection:
+            for sql, *values in statements:
+                connection.execute(sql, values)
         yield store
     finally:
         store.close()
-        copy.unlink()
+        places.drop(copy)
