@@ -12,7 +12,10 @@ from cli.receipts import plural
 from cli.session import session
 
 if TYPE_CHECKING:
+    from eventsourcing.persistence import Notification
+
     from ledger.log import Head
+    from ledger.store import Store
     from ledger.verifier import Record
 
 
@@ -99,6 +102,34 @@ def rebuild_views(name: str | None) -> None:
     with session().store() as store, progress("Rebuilding") as bar:
         folded = Projections(store).rebuild([name] if name else None, bar)
     click.echo(f"Rebuilt {name or 'all views'} from {plural(folded, 'event')}.")
+
+
+def follow_views() -> None:
+    """Keep the stored views up to date, until it is told to stop."""
+    from cli.following import follow
+    from projections.projector import Projections
+
+    done = 0
+
+    def keep_up(store: Store) -> int:
+        nonlocal done
+        done = store.head().size
+        Projections(store).keep_up()
+        return done
+
+    def begin(store: Store) -> int:
+        before = done
+        after = keep_up(store)
+        if after > before or not before:
+            click.echo(f"Every view is at position {after:,}; following.", err=True)
+        return after
+
+    def take(store: Store, notification: Notification) -> None:
+        if notification.id > done:
+            keep_up(store)
+
+    follow(begin, take)
+    click.echo(f"Stopped; every view is at position {done:,}.", err=True)
 
 
 def announce(what: str, head: Head | Record) -> None:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from cli.options import Day, DealId, bitemporal
-from cli.session import session
 from ledger.errors import InvalidValue
 
 if TYPE_CHECKING:
+    from eventsourcing.persistence import Notification
+
     from ledger.event import Event
+    from ledger.store import Store
     from projections.reading import Answer
 
 Row = Mapping[str, Any]
 FOLLOWED: Final = ("table", "jsonl")
-INTERRUPTED: Final = 130
 
 
 @click.command()
@@ -151,29 +152,26 @@ def _follow(
     deal: str | None, after: int, chosen: list[Callable[[Row], bool]], form: str
 ) -> None:
     """Write events as they are recorded, until interrupted."""
+    from cli.following import follow
     from cli.output import compact
     from cli.pages import print_event
-
-    try:
-        for event in _recorded(after):
-            row = _row(event)
-            if deal in {None, event.deal} and all(test(row) for test in chosen):
-                if form == "table":
-                    print_event(row)
-                else:
-                    sys.stdout.buffer.write(compact(row) + b"\n")
-                sys.stdout.flush()
-    except KeyboardInterrupt:
-        click.get_current_context().exit(INTERRUPTED)
-
-
-def _recorded(after: int) -> Iterator[Event[Any]]:
-    """Events after a position, and those recorded later."""
     from ledger.transcoding import decode
 
-    with session().store() as store, store.subscribe(gt=after) as subscription:
-        for notification in subscription:
-            yield decode(notification.state, position=notification.id)
+    last = after
+
+    def take(_: Store, notification: Notification) -> None:
+        nonlocal last
+        event = decode(notification.state, position=notification.id)
+        row = _row(event)
+        if deal in {None, event.deal} and all(test(row) for test in chosen):
+            if form == "table":
+                print_event(row)
+            else:
+                sys.stdout.buffer.write(compact(row) + b"\n")
+            sys.stdout.flush()
+        last = notification.id
+
+    follow(lambda _: last, take, reached=True)
 
 
 def _row(event: Event[Any]) -> Row:

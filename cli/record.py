@@ -258,6 +258,25 @@ def rebuild(name: str | None) -> None:
     rebuild_views(name)
 
 
+@views.command()
+@placed
+def follow() -> None:
+    r"""Keep every stored view up to date, until it is told to stop.
+
+    Waits for new events and folds them as they come, each exactly once, however many
+    do this side by side. A server that goes away is waited for. Ctrl-C or SIGTERM
+    stops it between two batches.
+
+    \b
+    Example:
+      accord views follow
+      accord views follow --db postgresql+psycopg://views@host/deals
+    """
+    from cli.checks import follow_views
+
+    follow_views()
+
+
 @click.command()
 @click.argument("file", metavar="[FILE|-]", default="-")
 @click.option(

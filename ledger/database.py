@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import re
+import selectors
+import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol, cast
@@ -42,17 +45,34 @@ class Fact(NamedTuple):
     wrong: str = ""
 
 
-class Waker(Protocol):
-    """Waits until there may be new events."""
+class Waker:
+    """Waits until there may be new events: for a while, or until it is woken."""
+
+    def __init__(self, poll_s: float) -> None:
+        self._poll_s = poll_s
+        self._ear, self._bell = socket.socketpair()
 
     def wait(self) -> None:
         """Wait, not for long: there may be new events, or none, when it returns."""
+        self._hear()
+
+    def _hear(self, *others: Any) -> list[Any]:
+        """Wait for what can be read; which of the others can."""
+        with selectors.DefaultSelector() as either:
+            for one in (self._ear, *others):
+                either.register(one, selectors.EVENT_READ)
+            heard = [key.fileobj for key, _ in either.select(self._poll_s)]
+        return [one for one in others if one in heard]
 
     def wake(self) -> None:
-        """Let whoever waits go on at once; from any thread."""
+        """Let whoever waits go on at once; from any thread, or a signal's handler."""
+        with suppress(OSError):  # Closed already: nobody waits.
+            self._bell.send(b".")
 
     def close(self) -> None:
         """Give back what it held."""
+        self._ear.close()
+        self._bell.close()
 
 
 class Database(Protocol):
@@ -89,6 +109,9 @@ class Database(Protocol):
 
     def damaged(self, error: DBAPIError) -> bool:
         """Whether an error says that what is stored cannot be right."""
+
+    def passing(self, error: DBAPIError) -> bool:
+        """Whether the same may work in a moment: a lock, or a server that is gone."""
 
     def unknown(self, error: DBAPIError | None, connection: Connection) -> bool:
         """Whether it is open if a transaction, just told to commit, did."""

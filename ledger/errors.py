@@ -5,6 +5,7 @@
     ├── NotFound             the thing asked for is not on the record
     ├── InvalidValue         a quantity, date or name that cannot be read (ValueError)
     ├── LedgerUnavailable    no ledger there, not a ledger, locked, disk full, other schema
+    │   ├── TryAgain         locked by another, or the server is gone for now
     │   └── OutcomeUnknown   the server went away while it was told to commit
     ├── UnknownEvent         an event type or schema newer than this software (REC-10)
     ├── IntegrityFailure     bytes, hashes or heads do not agree
@@ -42,6 +43,10 @@ class InvalidValue(AccordError, ValueError):
 
 class LedgerUnavailable(AccordError):
     """The ledger cannot be opened, read or written now, and why."""
+
+
+class TryAgain(LedgerUnavailable):
+    """A lock that another holds, or a server that is gone: in a moment it may work."""
 
 
 class OutcomeUnknown(LedgerUnavailable):

@@ -8,10 +8,7 @@ prepared by name. Reads are of one snapshot; an append holds the tree head's row
 from __future__ import annotations
 
 import re
-import selectors
-import socket
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -236,28 +233,23 @@ def waker(engine: Engine) -> Waker:
     return _Listening(engine)
 
 
-class _Listening:
+class _Listening(Waker):
     """Woken by NOTIFY, and by itself every second.
 
     A standby takes no LISTEN, and a pooler forgets it.
     """
 
     def __init__(self, engine: Engine) -> None:
+        super().__init__(POLL_S)
         self._engine = engine
         self._held: Any = None
         self._driver: Any = None
-        self._ear, self._bell = socket.socketpair()
 
     def wait(self) -> None:
         """Wait for a notification, a call of `wake`, or a second."""
         if self._driver is None and self._listen():
             return  # What came between the last look and now was heard by nobody.
-        with selectors.DefaultSelector() as either:
-            either.register(self._ear, selectors.EVENT_READ)
-            if self._driver is not None:
-                either.register(self._driver, selectors.EVENT_READ)
-            heard = [key.fileobj for key, _ in either.select(POLL_S)]
-        if self._driver in heard:
+        if self._hear(*filter(None, [self._driver])):
             self._drain()
 
     def _listen(self) -> bool:
@@ -287,16 +279,19 @@ class _Listening:
             self._held.invalidate()
         self._held = self._driver = None
 
-    def wake(self) -> None:
-        """Let whoever waits go on at once."""
-        with suppress(OSError):  # Closed already: nobody waits.
-            self._bell.send(b".")
-
     def close(self) -> None:
         """Close the connection that listens."""
         self._drop()
-        self._ear.close()
-        self._bell.close()
+        super().close()
+
+
+def passing(error: DBAPIError) -> bool:
+    """Whether another holds a lock, or the server is gone, full or not ready yet."""
+    return _gone(error) or _state(error) in {"55P03", "57014", "53300", "40P01"}
+
+
+def _gone(error: DBAPIError) -> bool:
+    return error.connection_invalidated or _state(error) in {"", *_GONE}
 
 
 def damaged(error: DBAPIError) -> bool:
@@ -308,7 +303,7 @@ def unknown(error: DBAPIError | None, connection: Connection) -> bool:
     """Whether it is open if a transaction, just told to commit, did, and for good."""
     if error is None:
         return bool(connection.info.pop("unreplicated", False))
-    return error.connection_invalidated or _state(error) in {"", *_GONE}
+    return _gone(error)
 
 
 def _state(error: DBAPIError) -> str:
@@ -347,7 +342,7 @@ def sentence(url: URL, error: DBAPIError) -> str:
             return f"{where} is damaged: {said}. Restore it from a backup."
         case "40001" | "40P01":
             return f"{where}: another program was in the way ({said}); {nothing}. Try again."
-    if state in _GONE or error.connection_invalidated or not state:
+    if _gone(error):
         return _unreachable(where, said)
     return f"{where}: {said}; {nothing}."
 

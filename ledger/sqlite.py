@@ -11,7 +11,6 @@ import sqlite3
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from threading import Event
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -131,25 +130,12 @@ def _insertion(table: sa.Table) -> str:
 
 def waker(_engine: Engine) -> Waker:
     """Look again and again: a file wakes nobody."""
-    return _Polling()
+    return Waker(POLL_S)
 
 
-class _Polling:
-    """Waits for a moment, or until it is woken."""
-
-    def __init__(self) -> None:
-        self._woken = Event()
-
-    def wait(self) -> None:
-        """Wait for a moment."""
-        self._woken.wait(POLL_S)
-
-    def wake(self) -> None:
-        """Let whoever waits go on at once."""
-        self._woken.set()
-
-    def close(self) -> None:
-        """Nothing is held."""
+def passing(error: DBAPIError) -> bool:
+    """Whether another program holds a lock."""
+    return _name(error) in {"SQLITE_BUSY", "SQLITE_LOCKED"}
 
 
 def unknown(_error: DBAPIError | None, _connection: Connection) -> bool:

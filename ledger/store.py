@@ -30,7 +30,7 @@ from sqlalchemy.engine import Connection, Engine, RootTransaction
 from sqlalchemy.exc import DBAPIError
 
 from ledger.database import database_of, parsed, shown
-from ledger.errors import LedgerUnavailable, OutcomeUnknown
+from ledger.errors import LedgerUnavailable, OutcomeUnknown, TryAgain
 from ledger.log import (
     IN_CHUNK,
     TILE_LEVELS,
@@ -438,8 +438,9 @@ def _translated(engine: Engine) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        sentence = database_of(engine).sentence(engine.url, error)
-        raise LedgerUnavailable(sentence) from error
+        database = database_of(engine)
+        kind = TryAgain if database.passing(error) else LedgerUnavailable
+        raise kind(database.sentence(engine.url, error)) from error
 
 
 def _submitter() -> str:

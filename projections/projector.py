@@ -87,13 +87,14 @@ class Projections:
 
         A ledger that may not be written is left as it is: reads fold in memory.
         """
-        done = 0
         try:
-            for count in self._batches(VIEWS, progress):
-                done += count
+            return self.keep_up(progress)
         except LedgerUnavailable:
-            return done
-        return done
+            return 0
+
+    def keep_up(self, progress: Progress | None = None) -> int:
+        """The same; LedgerUnavailable where the ledger may not be written."""
+        return sum(self._batches(VIEWS, progress))
 
     def rebuild(
         self, names: Sequence[str] | None = None, progress: Progress | None = None

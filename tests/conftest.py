@@ -42,11 +42,11 @@ class Clock:
 class Desk:
     """Given, when, then: `do` carries a command out, `refuses` shows that it cannot."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, url: str | None = None) -> None:
         self.clock = Clock()
         self.path = path
         self.kind = places.kind
-        self.url = places.address(path, made=True)
+        self.url = url or places.address(path, made=True)
         self.store, _ = create_store(self.url, self.clock, beside=view_tables())
         self.ledger = Ledger(self.store)
         self.deal = "acme-orion"
