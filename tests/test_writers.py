@@ -13,6 +13,7 @@ import deals
 import pytest
 from conftest import Clock, Desk
 from places import SQLITE, places
+from test_races import in_effect, tranche
 
 from ledger.application import Ledger
 from ledger.commands.registry import request_of
@@ -48,7 +49,7 @@ def lines(writer: int, many: int) -> list[dict[str, Any]]:
                 }
                 found.append({**some, **milestone})
             case 1:
-                request = deals.draw(name, "700000 USD")[0]
+                request = deals.draw(name, "700000 USD", value_on="2025-09-01")[0]
                 found.append({**request, **some})
             case _:
                 words = {
@@ -90,7 +91,9 @@ def grounds(desk: Desk) -> None:
     """Four deals in effect, each with 50m USD unlocked that all want."""
     for deal in DEALS:
         desk.deal = deal
-        deals.unlocked(desk)
+        in_effect(desk)
+        tranche(desk, {"when": "date_reached", "on": "2025-01-05"})
+        desk.do("funding unlock", tranche="T1", on="2025-01-05")
 
 
 def outcomes(desk: Desk, many: int) -> tuple[dict[str, Any], Counter[str]]:
