@@ -14,6 +14,7 @@ down_revision = None
 
 _VIEWS = (
     "books",
+    "capacity",
     "certificates",
     "commitment",
     "conditions",
@@ -26,7 +27,6 @@ _VIEWS = (
     "milestones",
     "obligations",
     "observations",
-    "plan",
     "reversals",
     "standing",
     "statements",

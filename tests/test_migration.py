@@ -1,0 +1,116 @@
+"""Older ledgers are brought up to date when that is asked for, whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_desk import done, fails
+from conftest import Desk
+from places import address
+from test_releases import HEADS, RELEASES
+
+from ledger import migration, tables
+from ledger.errors import IntegrityFailure, LedgerUnavailable
+from ledger.integrity import verify
+from ledger.log import Head
+from ledger.migration import migrate
+from ledger.store import create_store, open_store
+from projections.projector import Projections, view_tables
+
+OLD = sorted(HEADS)
+
+
+def shape(path: Path) -> dict[str, Any]:
+    """All tables with their columns, all indexes and triggers, of a ledger's file."""
+    connection = sqlite3.connect(path)
+    found: dict[str, Any] = {}
+    query = "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL"
+    for kind, name, sql in connection.execute(query).fetchall():
+        if kind == "table":
+            found[name] = connection.execute(f"PRAGMA table_info({name})").fetchall()
+        else:
+            found[name] = " ".join(sql.replace('"', "").split())
+    connection.close()
+    return found
+
+
+@pytest.fixture
+def older(tmp_path: Path) -> Path:
+    """A ledger as the first release left it."""
+    path = tmp_path / "old.db"
+    shutil.copy(RELEASES / f"ledger-{OLD[0]}.db", path)
+    return path
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("version", OLD)
+def test_a_migrated_ledger_is_as_a_new_one(tmp_path: Path, version: str) -> None:
+    """Every table, index and trigger is that of a new ledger; the record is as it was."""
+    path, new = tmp_path / "old.db", tmp_path / "new.db"
+    shutil.copy(RELEASES / f"ledger-{version}.db", path)
+    made, _ = create_store(f"sqlite:///{new}", beside=view_tables())
+    made.close()
+    report = migrate(f"sqlite:///{path}")
+    assert (report.before, report.now) == (1, tables.SCHEMA)
+    assert (report.head.size, report.head.root.hex()) == HEADS[version]
+    assert shape(path) == shape(new)
+    store = open_store(f"sqlite:///{path}")
+    whole = verify(store)
+    assert (whole.events, whole.root) == HEADS[version]
+    views = Projections(store)
+    views.catch_up()
+    assert views.verify() > 0
+    store.close()
+
+
+@pytest.mark.sqlite
+def test_nothing_migrates_behind_the_users_back(
+    older: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every other command refuses an older ledger, says what to do, and changes nothing."""
+    monkeypatch.setenv("ACCORD_DB", f"sqlite:///{older}")
+    before = older.read_bytes()
+    for words in (["list"], ["verify"], ["init"], ["views", "rebuild"], ["demo"]):
+        said = fails(1, *words)
+        assert "has schema 1, which is older than the 2" in said
+        assert "'accord migrate'" in said
+    assert older.read_bytes() == before
+    assert "from schema 1 to 2: 407 events" in done("migrate").stderr
+    assert "has schema 2 already" in done("migrate").stderr
+    assert done("verify", "--views").stdout.startswith("ok: 407 events")
+
+
+def test_a_ledger_of_today_is_left_as_it_is(desk: Desk) -> None:
+    """There is nothing to do, and it says so."""
+    desk.do("agreement open", title="T", capital=["acme"], capacity=["orion"])
+    head = desk.store.head()
+    assert migrate(desk.url) == migration.Migrated(tables.SCHEMA, tables.SCHEMA, head)
+
+
+def test_what_cannot_be_migrated(tmp_path: Path, desk: Desk) -> None:
+    """A newer ledger, and what is none, is refused."""
+    with desk.store.writing() as connection:
+        connection.exec_driver_sql(
+            "UPDATE accord_meta SET value = '3' WHERE key = 'schema'"
+        )
+    with pytest.raises(LedgerUnavailable, match="schema 3, which is newer than the 2"):
+        migrate(desk.url)
+    with pytest.raises(LedgerUnavailable, match=r"(no|not a) ledger"):
+        migrate(address(tmp_path / "nothing.db"))
+
+
+@pytest.mark.sqlite
+def test_a_migration_is_whole_or_nothing(
+    older: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the tree head is another afterwards, all is undone."""
+    before = shape(older)
+    heads = iter([Head(407, b"", b"", ""), Head(406, b"", b"", "")])
+    monkeypatch.setattr(migration, "read_head", lambda _: next(heads))
+    with pytest.raises(IntegrityFailure, match="moved the tree head; it was undone"):
+        migrate(f"sqlite:///{older}")
+    assert shape(older) == before
