@@ -49,7 +49,7 @@ docs: setup ## Writes the reference from the code, and the README's output from 
 	@$(BIN)/python -m cli.handbook docs/reference && $(BIN)/python tests/test_readme.py
 
 lock: ## Writes the requirements anew: names, versions and hashes, no addresses. Needs uv.
-	@uv pip compile $(LOCK) pyproject.toml -o requirements/run.txt && uv pip compile $(LOCK) --group dev pyproject.toml -o requirements/dev.txt
+	@uv pip compile $(LOCK) --extra postgres pyproject.toml -o requirements/run.txt && uv pip compile $(LOCK) --group dev pyproject.toml -o requirements/dev.txt
 
 clean: ## Removes what was made, .venv included.
 	@rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -104,6 +104,28 @@ def rebuild_views(name: str | None) -> None:
     click.echo(f"Rebuilt {name or 'all views'} from {plural(folded, 'event')}.")
 
 
+def examine_place(form: str) -> None:
+    """Write what is found about the ledger's place; exit 1 where anything is wrong."""
+    from ledger.database import Fact
+    from ledger.doctor import examine
+    from projections.projector import Projections
+
+    def lag(store: Store) -> list[Fact]:
+        behind = max(status.lag for status in Projections(store).status())
+        return [Fact("views", f"{plural(behind, 'event')} behind")]
+
+    session().opened = True
+    facts = examine(session().db, lag)
+    rows = [{"what": f.name, "found": f.value, "wrong": f.wrong or None} for f in facts]
+    wrong = sum(bool(fact.wrong) for fact in facts)
+    whole = {"ok": not wrong, "found": rows}
+    write(Sheet(rows, ("what", "found", "wrong"), whole), form)
+    if form == "table":
+        click.echo("ok: nothing is wrong." if not wrong else f"wrong: {wrong}")
+    if wrong:
+        click.get_current_context().exit(1)
+
+
 def follow_views() -> None:
     """Keep the stored views up to date, until it is told to stop."""
     from cli.following import follow

@@ -179,6 +179,26 @@ def migrate() -> None:
 
 
 @click.command()
+@placed
+@formatted
+def doctor(form: str) -> None:
+    r"""Examine the place where the ledger is kept, and say what to mend.
+
+    The database's version and settings, what the connected role may do and should not,
+    the triggers that keep entries as they are, free space, how far views are behind.
+    Changes nothing. Exits 1 where anything is wrong.
+
+    \b
+    Example:
+      accord doctor
+      accord doctor --db postgresql+psycopg://ann@host/deals
+    """
+    from cli.checks import examine_place
+
+    examine_place(form)
+
+
+@click.command()
 @click.option("--views", is_flag=True, help="Also fold every view anew and compare.")
 @placed
 @formatted
@@ -377,6 +397,7 @@ RECORD: Final[tuple[click.Command, ...]] = (
     demo,
     append,
     migrate,
+    doctor,
     verify,
     recheck,
     export,

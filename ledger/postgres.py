@@ -15,19 +15,19 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from ledger.database import Fact, HeadRows, Waker
+from ledger.database import HeadRows, Waker
 from ledger.errors import LedgerUnavailable
+from ledger.postgres_health import OWNER, READER, WRITER, health
 from ledger.tables import WRITTEN_ONCE, head
 
-OWNER: Final = "accord_owner"
-WRITER: Final = "accord_writer"
-READER: Final = "accord_reader"
 LOCK_S: Final = 10
 """Seconds to wait for another writer before giving up."""
 POLL_S: Final = 1.0
 """Seconds between two looks at a record that nobody says has grown."""
 CHANNEL: Final = "accord"
 """Where an append tells those who listen that there is more."""
+
+__all__ = ["health"]
 
 _CONNECTED: Final = {
     "application_name": "accord",
@@ -309,11 +309,6 @@ def unknown(error: DBAPIError | None, connection: Connection) -> bool:
 def _state(error: DBAPIError) -> str:
     """The error's SQLSTATE; empty where the server said none, because it is gone."""
     return getattr(error.orig, "sqlstate", None) or ""
-
-
-def health(connection: Connection) -> list[Fact]:
-    """The server's version, settings and rights, with what is not right."""
-    raise NotImplementedError
 
 
 def sentence(url: URL, error: DBAPIError) -> str:

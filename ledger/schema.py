@@ -61,6 +61,11 @@ def schema_of(engine: Engine) -> int | None:
     return int(value) if value and value.isdecimal() else None
 
 
+def revision_of(connection: Connection) -> str | None:
+    """The last step of the migrations that was applied, as Alembic keeps it."""
+    return connection.scalar(sa.select(revision.c.version_num))
+
+
 def known_schema(engine: Engine) -> int:
     """The version of a ledger's tables; LedgerUnavailable for none, or a newer one."""
     schema, where = schema_of(engine), shown(engine.url)

@@ -7,6 +7,7 @@ A database that turns out to be no ledger is left as it was found.
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Sequence
 from functools import lru_cache
@@ -27,6 +28,9 @@ BUSY_S: Final = 10
 """Seconds to wait for another writer before giving up."""
 POLL_S: Final = 0.05
 """Seconds between two looks at a record that has not grown."""
+LEAST_FREE: Final = 100_000_000
+"""Bytes under which a disk counts as full soon."""
+_VERBS: Final = ("update", "delete")
 _HEAD: Final = sa.select(head)
 _MOVE_HEAD: Final = (
     "UPDATE tree_head SET size = ?, root = ?, frontier = ?, recorded_at = ?"
@@ -86,8 +90,8 @@ def protect(connection: Connection, tables: Sequence[sa.Table]) -> None:
     """Refuse by trigger to change or delete what is written once (REC-01)."""
     for table in tables:
         if table in WRITTEN_ONCE:
-            for verb in ("UPDATE", "DELETE"):
-                _refuse(connection, f"{table}_no_{verb.lower()}", f"{verb} ON {table}")
+            for verb in _VERBS:
+                _refuse(connection, f"{table}_no_{verb}", f"{verb} ON {table}")
         elif table is head:
             _refuse(connection, f"{table}_no_delete", f"DELETE ON {table}")
             shorter = "WHEN NEW.size < OLD.size OR NEW.id <> OLD.id"
@@ -152,7 +156,63 @@ def damaged(error: DBAPIError) -> bool:
 
 def health(connection: Connection) -> list[Fact]:
     """SQLite's version and settings, with what is not right."""
-    raise NotImplementedError
+
+    def pragma(name: str) -> Any:
+        return connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+
+    file = Path(str(connection.engine.url.database))
+    mode, synchronous = pragma("journal_mode"), pragma("synchronous")
+    encoding, mark = pragma("encoding"), pragma("application_id")
+    free = shutil.disk_usage(file.parent).free
+    open_to_all = file.stat().st_mode & 0o002
+    return [
+        Fact("database", f"SQLite {sqlite3.sqlite_version}"),
+        Fact(
+            "application_id",
+            f"{mark:#x}",
+            "" if mark == APPLICATION_ID else "another program marked this file",
+        ),
+        Fact(
+            "journal_mode",
+            str(mode),
+            "" if mode == "wal" else "readers wait for writers; it is set when opened",
+        ),
+        Fact("synchronous", {2: "full", 3: "extra"}.get(synchronous, str(synchronous))),
+        Fact(
+            "encoding",
+            str(encoding),
+            "" if encoding == "UTF-8" else "a ledger is in UTF-8; copy it to a new one",
+        ),
+        Fact("isolation", "one writer; a snapshot to read"),
+        Fact(
+            "file",
+            f"{file.stat().st_size:,} bytes, "
+            + ("may be written" if _writable(str(file)) else "may only be read"),
+            f"every user may write to it: chmod o-w {file}" if open_to_all else "",
+        ),
+        Fact(
+            "free space",
+            f"{free:,} bytes",
+            "" if free > LEAST_FREE else "the disk is nearly full",
+        ),
+        _triggers(connection),
+    ]
+
+
+def _triggers(connection: Connection) -> Fact:
+    query = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+    there = set(connection.exec_driver_sql(query).scalars())
+    expected = {f"{table}_no_{verb}" for table in WRITTEN_ONCE for verb in _VERBS}
+    expected |= {f"{head}_no_delete", f"{head}_no_less"}
+    missing = sorted(expected - there)
+    return Fact(
+        "triggers",
+        f"{len(expected) - len(missing)} of {len(expected)} on duty",
+        f"{', '.join(missing)} missing: entries can be changed; verify, and copy the "
+        "ledger to a new one"
+        if missing
+        else "",
+    )
 
 
 def sentence(url: URL, error: DBAPIError) -> str:
