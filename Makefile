@@ -6,7 +6,7 @@ DEMO := build/demo.db
 ACCORD := ACCORD_DB=sqlite:///$(DEMO) $(BIN)/accord
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input install
-.PHONY: help setup demo test lint types check bench docs lock clean
+.PHONY: help setup demo test soak lint types check bench docs lock clean
 .DEFAULT_GOAL := help
 
 help: ## Lists what make can do.
@@ -33,6 +33,10 @@ demo: setup ## Loads the real OpenAI–NVIDIA deal into a new ledger, shows it o
 test: export COVERAGE_FILE := $(CURDIR)/build/coverage
 test: setup ## Runs all tests on both cores; fails below 100 % branch coverage of ledger/.
 	@mkdir -p build && rm -f build/coverage* && $(BIN)/coverage run -m pytest -q -n 2 && $(BIN)/coverage combine -q && $(BIN)/coverage report
+
+soak: export ACCORD_SOAK ?= 20
+soak: setup ## Kills a PostgreSQL primary under load again and again: its standby must have all.
+	@$(BIN)/python -m pytest -q tests/test_takeover.py -o log_cli=true -o log_cli_level=INFO
 
 lint: setup ## Checks style, formatting and the import contracts.
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo
