@@ -23,7 +23,7 @@ def projections() -> Iterator[Projections]:
     """The views of the ledger, brought up to date."""
     from projections.projector import Projections
 
-    with session().store() as store:
+    with session().reading() as store:
         views = Projections(store)
         with progress("Bringing views up to date") as bar:
             views.catch_up(bar)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +11,7 @@ from cli.output import Sheet, write
 from cli.progress import progress
 from cli.receipts import plural
 from cli.session import session
+from ledger.errors import LedgerUnavailable
 
 if TYPE_CHECKING:
     from eventsourcing.persistence import Notification
@@ -124,6 +126,31 @@ def examine_place(form: str) -> None:
         click.echo("ok: nothing is wrong." if not wrong else f"wrong: {wrong}")
     if wrong:
         click.get_current_context().exit(1)
+
+
+def copy_ledger(from_url: str, to_url: str) -> None:
+    """Copy a ledger to another place, and say what was copied."""
+    from ledger.copying import copy
+    from ledger.database import shown
+    from ledger.errors import InvalidValue
+    from ledger.store import create_store, open_store, same_place
+    from projections.projector import view_tables
+
+    if same_place(from_url, to_url):
+        raise InvalidValue("FROM_URL and TO_URL are the same ledger.")
+    session().opened = True
+    with closing(open_store(from_url)) as source:
+        target, _ = create_store(to_url, beside=view_tables())
+        with closing(target), progress("Copying") as bar:
+            try:
+                done = copy(source, target, bar)
+            except (KeyboardInterrupt, LedgerUnavailable):
+                again = "What is copied stays; the same command goes on from there."
+                click.echo(f"note: {again}", err=True)
+                raise
+        known = f"; {done.known:,} stood already" if done.known else ""
+        place = shown(target.engine.url)
+    announce(f"Copied {plural(done.added, 'event')} to {place}{known}", done.head)
 
 
 def follow_views() -> None:

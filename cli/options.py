@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from cli.session import Session, where_and_who
+from cli.session import Session, where_and_who, where_to_read
 from ledger.errors import AccordError, InvalidValue
 
 if TYPE_CHECKING:
@@ -227,6 +227,7 @@ def bitemporal(function: F) -> F:
                 help="Only what was on the record by then; a day means its end, UTC.",
             ),
             format_option(),
+            *where_to_read(),
             *where_and_who(),
         ],
     )

@@ -392,6 +392,25 @@ def _events(count: int) -> str:
     return plural(count, "event")
 
 
+@click.command()
+@click.argument("from_url")
+@click.argument("to_url")
+def copy(from_url: str, to_url: str) -> None:
+    r"""Copy a ledger to another place, bytes and recorded times unchanged.
+
+    TO_URL is made if need be, or holds the beginning of the same record: a copy that
+    was stopped goes on where it stopped. Ends by comparing the two tree heads. Notes
+    of refused commands stay behind, and views are folded anew.
+
+    \b
+    Example:
+      accord copy sqlite:///accord.db postgresql+psycopg://admin@host/deals
+    """
+    from cli.checks import copy_ledger
+
+    copy_ledger(from_url, to_url)
+
+
 RECORD: Final[tuple[click.Command, ...]] = (
     init,
     demo,
@@ -402,5 +421,6 @@ RECORD: Final[tuple[click.Command, ...]] = (
     recheck,
     export,
     import_,
+    copy,
     views,
 )

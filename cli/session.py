@@ -31,6 +31,10 @@ class Session:
     actor: str | None = field(
         default_factory=lambda: os.environ.get("ACCORD_ACTOR") or None
     )
+    replica: str | None = field(
+        default_factory=lambda: os.environ.get("ACCORD_REPLICA") or None
+    )
+    at_least: int = 0
     opened: bool = False
 
     def acting(self) -> str:
@@ -44,16 +48,30 @@ class Session:
         return str(Actor.parse(self.actor))
 
     @contextmanager
-    def store(self) -> Iterator[Store]:
+    def store(self, url: str | None = None) -> Iterator[Store]:
         """The store of a ledger that is there."""
         from ledger.store import open_store
 
         self.opened = True
-        store = open_store(self.db)
+        store = open_store(url or self.db)
         try:
             yield store
         finally:
             store.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[Store]:
+        """The store that reads go to: the replica's, if there is one.
+
+        It holds at least as much as was asked for, and says how far behind it is.
+        """
+        from cli.replicas import tell_lag, wait_for
+
+        with self.store(self.replica) as store:
+            if self.at_least:
+                wait_for(store, self.at_least)
+            tell_lag(store, self.db if self.replica else None)
+            yield store
 
     @contextmanager
     def ledger(self) -> Iterator[Ledger]:
@@ -101,11 +119,32 @@ def session() -> Session:
 
 
 def _keep(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
-    def keep(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    def keep(context: click.Context, _: click.Parameter, value: Any) -> None:
         if value is not None:
             setattr(context.ensure_object(Session), name, value)
 
     return keep
+
+
+def where_to_read() -> list[click.Option]:
+    """The options `--replica` and `--at-least`, for every read."""
+    return [
+        click.Option(
+            ["--replica"],
+            metavar="URL",
+            expose_value=False,
+            callback=_keep("replica"),
+            help="Read from a replica of the ledger; else ACCORD_REPLICA, else --db.",
+        ),
+        click.Option(
+            ["--at-least"],
+            metavar="POSITION",
+            type=click.IntRange(1),
+            expose_value=False,
+            callback=_keep("at_least"),
+            help="Wait until this position is there to be read.",
+        ),
+    ]
 
 
 def where_and_who() -> list[click.Option]:

@@ -110,6 +110,9 @@ class Database(Protocol):
     def damaged(self, error: DBAPIError) -> bool:
         """Whether an error says that what is stored cannot be right."""
 
+    def replayed(self, connection: Connection) -> str | None:
+        """When a standby last took something in; None where it is no standby."""
+
     def passing(self, error: DBAPIError) -> bool:
         """Whether the same may work in a moment: a lock, or a server that is gone."""
 

@@ -19,6 +19,7 @@ from ledger.database import HeadRows, Waker
 from ledger.errors import LedgerUnavailable
 from ledger.postgres_health import OWNER, READER, WRITER, health
 from ledger.tables import WRITTEN_ONCE, head
+from ledger.transcoding import stamp_time
 
 LOCK_S: Final = 10
 """Seconds to wait for another writer before giving up."""
@@ -283,6 +284,16 @@ class _Listening(Waker):
         """Close the connection that listens."""
         self._drop()
         super().close()
+
+
+def replayed(connection: Connection) -> str | None:
+    """When a standby last took something in; None where this is the primary."""
+    standby, since = connection.exec_driver_sql(
+        "SELECT pg_is_in_recovery(), pg_last_xact_replay_timestamp()"
+    ).one()
+    if not standby:
+        return None
+    return stamp_time(since) if since else "no time that it knows"
 
 
 def passing(error: DBAPIError) -> bool:

@@ -137,6 +137,10 @@ def waker(_engine: Engine) -> Waker:
     return Waker(POLL_S)
 
 
+def replayed(_connection: Connection) -> None:
+    """Never: a file stands by for no other."""
+
+
 def passing(error: DBAPIError) -> bool:
     """Whether another program holds a lock."""
     return _name(error) in {"SQLITE_BUSY", "SQLITE_LOCKED"}

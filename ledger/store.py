@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
@@ -289,6 +290,11 @@ class Store(ApplicationRecorder, TrackingRecorder):
         with self.reading() as connection:
             return read_head(connection)
 
+    def replayed(self) -> str | None:
+        """When a standby last took something in; None where this is no standby."""
+        with self.reading() as connection:
+            return database_of(self.engine).replayed(connection)
+
     def commands(self, ids: Sequence[str]) -> dict[str, RecordedCommand]:
         """What is known of command ids; those not recorded are left out."""
         found = {}
@@ -420,6 +426,16 @@ def open_store(
 def _engine(url: str, *, create: bool) -> Engine:
     address, database = parsed(url)
     return database.engine(address, create=create)
+
+
+def same_place(one: str, other: str) -> bool:
+    """Whether two URLs name the same ledger, as far as the URLs tell."""
+    first, second = parsed(one)[0], parsed(other)[0]
+    if {first.get_backend_name(), second.get_backend_name()} == {"sqlite"}:
+        return (
+            Path(str(first.database)).resolve() == Path(str(second.database)).resolve()
+        )
+    return first == second
 
 
 @contextmanager

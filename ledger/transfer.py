@@ -105,9 +105,9 @@ def import_(
         before = locked_head(connection).head
         numbered = enumerate(lines, start=1)
         last = _skip_known(connection, numbered, before.size)
-        checks = _Checks(connection, before, last, stamp_time(store.clock()))
+        checks = Checks(connection, before, last, stamp_time(store.clock()))
         after = before
-        for rows, submissions in _chunks(_checked(numbered, checks)):
+        for rows, submissions in chunks(checked(numbered, checks)):
             try:
                 after = append(connection, after, rows, submissions)
             except IntegrityError as error:
@@ -133,8 +133,8 @@ def _stored(connection: Connection, size: int) -> Iterator[tuple[int, bytes]]:
 
 def _skip_known(
     connection: Connection, numbered: Iterator[tuple[int, bytes]], size: int
-) -> Event[Any] | None:
-    """Hold the lines against the events that stand already; the last of those."""
+) -> str | None:
+    """Hold the lines against the events that stand already; the last command of those."""
     last = None
     for position, data in _stored(connection, size):
         found = next(numbered, None)
@@ -150,7 +150,7 @@ def _skip_known(
                 "an empty ledger with --db to compare them."
             )
         last = data
-    return decode(last, position=size) if last else None
+    return decode(last, position=size).provenance.command_id if last else None
 
 
 def _line(number: int, raw: bytes) -> bytes:
@@ -166,14 +166,23 @@ def _line(number: int, raw: bytes) -> bytes:
     return line
 
 
-class _Checks:
+class Checks:
     """What the next line must be, given the event before it."""
 
     def __init__(
-        self, connection: Connection, before: Head, last: Event[Any] | None, now: str
+        self,
+        connection: Connection,
+        before: Head,
+        last_command: str | None,
+        now: str,
+        *,
+        line: str = "Line",
+        so: str = "Nothing was imported.",
     ) -> None:
         self._connection = connection
-        self._last_command = last.provenance.command_id if last else None
+        self._last_command = last_command
+        self._line = line
+        self._so = so
         self._versions: dict[str, int] = {}
         self._stored = before.size
         self._position = before.size
@@ -220,7 +229,7 @@ class _Checks:
         except (UnknownEvent, UnicodeDecodeError, RecursionError) as error:
             cut = "" if data.endswith(b"}") else " The file looks cut off there."
             raise ImportRejected(
-                f"Line {number} is no event: {error}{cut} Nothing was imported."
+                f"{self._line} {number} is no event: {error}{cut} {self._so}"
             ) from error
 
     def _check_time(self, number: int, event: Event[Any]) -> str:
@@ -260,19 +269,19 @@ class _Checks:
             known = self._connection.scalar(query.where(events.c.stream == stream))
         return known or 0
 
-    @staticmethod
-    def _reject(number: int, what: str) -> NoReturn:
-        raise ImportRejected(f"Line {number} {what}. Nothing was imported.")
+    def _reject(self, number: int, what: str) -> NoReturn:
+        raise ImportRejected(f"{self._line} {number} {what}. {self._so}")
 
 
-def _checked(
-    numbered: Iterator[tuple[int, bytes]], checks: _Checks
+def checked(
+    numbered: Iterator[tuple[int, bytes]], checks: Checks
 ) -> Iterator[tuple[Event[Any], Row]]:
+    """Events and rows of lines, each checked against the one before."""
     for number, raw in numbered:
         yield checks.take(number, raw)
 
 
-def _chunks(
+def chunks(
     found: Iterator[tuple[Event[Any], Row]],
 ) -> Iterator[tuple[list[Row], list[Submission]]]:
     """Rows in chunks that never part a command, with the commands they make up."""
