@@ -6,6 +6,8 @@ The one place where a command, alone or in a batch, becomes events on the record
 from __future__ import annotations
 
 import hashlib
+import random
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC
@@ -40,6 +42,8 @@ from ledger.values import Slug
 from ledger.version import __version__
 
 TRIES: Final = 5
+PAUSE_S: Final = 0.01
+"""Seconds to wait at most after the first conflict; longer after each other."""
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -171,7 +175,7 @@ class Ledger(Application[str]):
         command_id: str | None = None,
     ) -> list[Receipt]:
         names = _Names(uuid.uuid4().hex, command_id, batch=batch)
-        for _ in range(TRIES):
+        for tries in range(1, TRIES + 1):
             decision, plan = self._decide(requests, actor, names)
             submissions = [s for s in plan if isinstance(s, Submission)]
             if not submissions:
@@ -188,6 +192,8 @@ class Ledger(Application[str]):
                 )
             except IntegrityError as error:
                 conflict = error
+                # Two who keep meeting should not do so in step.
+                time.sleep(random.uniform(0, PAUSE_S) * tries)  # noqa: S311 - no secret
                 continue
             except OutcomeUnknown as error:
                 repeat = names.repeat(requests)

@@ -23,6 +23,7 @@ _HOSTS: Final = re.compile(
     r"postgres(?:ql)?(?P<driver>\+\w+)?://(?P<user>[^/@]*@)?"
     r"(?P<hosts>[^/?@]*,[^/?@]*)/(?P<database>[^?]*)(?:\?(?P<query>.*))?"
 )
+_HOST: Final = re.compile(r"(?P<host>\[[^]]*\]|[^:]*)(?::(?P<port>\d*))?")
 _MODULES: Final = {"sqlite": "ledger.sqlite", "postgresql": "ledger.postgres"}
 
 
@@ -161,10 +162,9 @@ def _one_host(text: str) -> str:
     found = _HOSTS.fullmatch(text)
     if found is None:
         return re.sub("^postgres(?=[+:])", "postgresql", text)
-    pairs = [one.rpartition(":") for one in found["hosts"].split(",")]
-    pairs = [pair if pair[1] else (pair[2], "", "") for pair in pairs]
-    hosts = ",".join(pair[0].strip("[]") for pair in pairs)
-    ports = ",".join(pair[2] for pair in pairs)
+    places = [_HOST.fullmatch(one) for one in found["hosts"].split(",")]
+    hosts = ",".join(place["host"].strip("[]") if place else "" for place in places)
+    ports = ",".join((place["port"] or "") if place else "" for place in places)
     query = f"&{found['query']}" if found["query"] else ""
     begin = f"postgresql{found['driver'] or ''}://{found['user'] or ''}"
     return f"{begin}/{found['database']}?host={hosts}&port={ports}{query}"
@@ -174,4 +174,4 @@ def shown(url: URL) -> str:
     """Where a ledger is, as its user would look for it, without a password."""
     if url.get_backend_name() == "sqlite" and url.database:
         return url.database
-    return url.render_as_string(hide_password=True)
+    return url.render_as_string(hide_password=True).replace("%2F", "/")

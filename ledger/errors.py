@@ -50,13 +50,13 @@ class TryAgain(LedgerUnavailable):
 
 
 class OutcomeUnknown(LedgerUnavailable):
-    """The server went away just when it was told to commit: it did, or it did not."""
+    """A server did not confirm a commit: it was done, or it was not."""
 
     def __init__(self, where: str, repeat: str = "") -> None:
         self.where = where
         super().__init__(
-            f"{where} went away while it was writing this. Whether it is recorded, and "
-            f"stays so, is not known. {repeat}".rstrip()
+            f"{where} did not confirm that it has written this. Whether it is "
+            f"recorded, and stays so, is not known. {repeat}".rstrip()
         )
 
 

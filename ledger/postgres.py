@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from ledger.database import HeadRows, Waker
+from ledger.database import HeadRows, Waker, shown
 from ledger.errors import LedgerUnavailable
 from ledger.postgres_health import OWNER, READER, WRITER, health
 from ledger.tables import WRITTEN_ONCE, head
@@ -324,7 +324,7 @@ def _state(error: DBAPIError) -> str:
 
 def sentence(url: URL, error: DBAPIError) -> str:
     """An error of the server, as one sentence for the user."""
-    where = url.render_as_string(hide_password=True)
+    where = shown(url)
     said = _said(error)
     state = _state(error)
     nothing = "nothing was written"
@@ -342,7 +342,7 @@ def sentence(url: URL, error: DBAPIError) -> str:
             return f"{where} takes no more connections ({said}); {nothing}. Try again."
         case "42501":
             return f"{where}: the role {url.username or 'in use'} may not do that ({said}); {nothing}."
-        case "25006":
+        case "25006" | "0A000":
             return f"{where} is a standby or read-only: {nothing}."
         case "XX001" | "XX002":
             return f"{where} is damaged: {said}. Restore it from a backup."
@@ -357,7 +357,8 @@ _UNREACHABLE: Final = (
     ("password authentication failed|no password supplied", "the password is wrong"),
     (r'database ".*" does not exist', "there is no such database; make it first"),
     (r'role ".*" does not exist', "there is no such role"),
-    ("no pg_hba.conf entry|authentication failed", "the server does not let you in"),
+    ("pg_hba.conf|authentication failed", "the server does not let you in"),
+    ("too many (connections|clients)", "it takes no more connections; try again"),
     ("starting up|shutting down|recovery mode", "the server is not ready; try again"),
     ("read-only|read-write|hot standby", "no server there takes entries: all stand by"),
     (

@@ -81,6 +81,7 @@ def _durability(connection: Connection) -> list[Fact]:
     commit = _show(connection, "synchronous_commit")
     standbys = _show(connection, "synchronous_standby_names")
     waits = commit not in {"off", "local"}
+    followers = _one(connection, "SELECT count(*) FROM pg_stat_replication")
     facts.append(
         Fact(
             "synchronous_commit",
@@ -93,7 +94,15 @@ def _durability(connection: Connection) -> list[Fact]:
             else "",
         )
     )
-    facts.append(Fact("synchronous standbys", standbys or "none"))
+    facts.append(
+        Fact(
+            "synchronous standbys",
+            standbys or "none",
+            "no standby is connected: every append waits without end"
+            if standbys and waits and not followers
+            else "",
+        )
+    )
     return facts
 
 

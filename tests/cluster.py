@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
+import psutil
 from servers import ADMIN, DURABLE, Server
 
 SETTINGS: Final = {
@@ -65,10 +66,7 @@ class Node(Server):
 
 def children(parent: int) -> list[int]:
     """The processes that a process has begun."""
-    words = ["ps", "-A", "-o", "pid=,ppid="]
-    found = subprocess.run(words, check=True, capture_output=True, text=True).stdout
-    pairs = [line.split() for line in found.splitlines()]
-    return [int(pid) for pid, of in pairs if int(of) == parent]
+    return [child.pid for child in psutil.Process(parent).children(recursive=True)]
 
 
 class Cluster:
