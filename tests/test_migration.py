@@ -21,7 +21,8 @@ from ledger.migration import migrate
 from ledger.store import create_store, open_store
 from projections.projector import Projections, view_tables
 
-OLD = sorted(HEADS)
+OLD = ("0.1.0", "0.2.0")
+"""Those of schema 1."""
 
 
 def shape(path: Path) -> dict[str, Any]:
