@@ -91,7 +91,7 @@ def protect(connection: Connection, tables: Sequence[sa.Table]) -> None:
     for table in tables:
         if table in WRITTEN_ONCE:
             for verb in _VERBS:
-                _refuse(connection, f"{table}_no_{verb}", f"{verb} ON {table}")
+                _refuse(connection, f"{table}_no_{verb}", f"{verb.upper()} ON {table}")
         elif table is head:
             _refuse(connection, f"{table}_no_delete", f"DELETE ON {table}")
             shorter = "WHEN NEW.size < OLD.size OR NEW.id <> OLD.id"
