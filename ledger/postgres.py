@@ -271,6 +271,7 @@ class _Listening(Waker):
         try:
             for _ in self._driver.notifies(timeout=0):
                 pass
+            self._driver.execute("SELECT 1")
         except psycopg.Error:
             self._drop()
 
@@ -298,7 +299,7 @@ def replayed(connection: Connection) -> str | None:
 
 def passing(error: DBAPIError) -> bool:
     """Whether another holds a lock, or the server is gone, full or not ready yet."""
-    return _gone(error) or _state(error) in {"55P03", "57014", "53300", "40P01"}
+    return _gone(error) or _state(error) in {"55P03", "57014", "40P01"}
 
 
 def _gone(error: DBAPIError) -> bool:
@@ -338,8 +339,6 @@ def sentence(url: URL, error: DBAPIError) -> str:
             return f"{where} stopped what took too long ({said}); {nothing}. Try again."
         case "53100":
             return f"The disk that holds {where} is full; {nothing}."
-        case "53300":
-            return f"{where} takes no more connections ({said}); {nothing}. Try again."
         case "42501":
             return f"{where}: the role {url.username or 'in use'} may not do that ({said}); {nothing}."
         case "25006" | "0A000":

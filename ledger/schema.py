@@ -19,8 +19,8 @@ def create_schema(engine: Engine, beside: sa.MetaData | None) -> bool:
     """Make the tables, all or none; False where another made them just before."""
     database = database_of(engine)
     with engine.connect() as connection:
-        if not _vacant(connection):
-            return False
+        # What is another's is not touched, not even to take a lock.
+        _vacant(connection)
     database.opened(engine)
     with (
         engine.connect().execution_options(accord_writes=True) as connection,

@@ -89,7 +89,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "pure" not in marks:
         both = (SQLITE, POSTGRESQL)
         kinds = [kind for kind in both if kind in marks] or both
-        metafunc.parametrize("kind", kinds, indirect=True, scope="module")
+        metafunc.parametrize("database", kinds, indirect=True, scope="module")
 
 
 def pytest_collection_modifyitems(
@@ -98,7 +98,7 @@ def pytest_collection_modifyitems(
     """Leave out a test's cases that are marked for another kind of database."""
 
     def fits(item: pytest.Item) -> bool:
-        kind = getattr(item, "callspec", None) and item.callspec.params.get("kind")
+        kind = getattr(item, "callspec", None) and item.callspec.params.get("database")
         marked = {m.name for m in item.iter_markers()} & {SQLITE, POSTGRESQL}
         return not kind or not marked or kind in marked
 
@@ -106,7 +106,7 @@ def pytest_collection_modifyitems(
 
 
 @pytest.fixture(scope="module", autouse=True)
-def kind(request: pytest.FixtureRequest) -> Iterator[str]:
+def database(request: pytest.FixtureRequest) -> Iterator[str]:
     """The kind of database that the test runs on."""
     before, places.kind = places.kind, getattr(request, "param", SQLITE)
     count = len(places.databases)
@@ -116,7 +116,7 @@ def kind(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def tidy(kind: str) -> Iterator[None]:
+def tidy(database: str) -> Iterator[None]:
     """The databases that a test makes are gone when it ends."""
     count = len(places.databases)
     yield

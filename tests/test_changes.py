@@ -23,7 +23,7 @@ from projections.registry import BY_NAME
 
 
 @pytest.fixture(scope="module", params=[0, 1, 2], ids=lambda seed: f"seed {seed}")
-def played(request: Any, kind: str, tmp_path_factory: Any) -> Any:
+def played(request: Any, database: str, tmp_path_factory: Any) -> Any:
     """Both packaged deals, recorded over months, with reversals between."""
     desk = Desk(tmp_path_factory.mktemp("changes") / "accord.db")
     play(desk, request.param, request.param * 3)

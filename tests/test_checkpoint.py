@@ -32,7 +32,7 @@ ROOT = base64.b64encode(bytes(32)).decode()
 
 
 @pytest.fixture(scope="module")
-def store(kind, tmp_path_factory):
+def store(database, tmp_path_factory):
     """A record of some hundred events, more than one tile of them."""
     desk = Desk(tmp_path_factory.mktemp("checkpoint") / "accord.db")
     deals.in_effect(desk)

@@ -20,7 +20,7 @@ FOOTER = ("view", "asked", "record", "totals", "digest", "tree head")
 
 
 @pytest.fixture(scope="module")
-def home(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(database: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a ledger that holds the fictional demo and a deal of Ann's."""
     folder = tmp_path_factory.mktemp("home")
     with at_home(folder):

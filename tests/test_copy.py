@@ -24,11 +24,11 @@ from projections.projector import Projections, view_tables
 
 
 @pytest.fixture
-def other(kind: str, tmp_path: Path) -> str:
+def other(database: str, tmp_path: Path) -> str:
     """The address of a place of the other kind, where no ledger is yet."""
-    places.kind = POSTGRESQL if kind == SQLITE else SQLITE
+    places.kind = POSTGRESQL if database == SQLITE else SQLITE
     url = places.address(tmp_path / "other.db")
-    places.kind = kind
+    places.kind = database
     return url
 
 
@@ -53,7 +53,7 @@ def everything(store: Store) -> list[Any]:
 
 
 def test_there_and_back_again(
-    tmp_path: Path, other: str, desk: Desk, kind: str
+    tmp_path: Path, other: str, desk: Desk, database: str
 ) -> None:
     """A record moved to the other kind and back has the same bytes, commands and heads."""
     with at_home(tmp_path):

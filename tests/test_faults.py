@@ -106,7 +106,7 @@ def test_what_is_no_ledger(
         ("sqlite://", "A ledger is kept in a file"),
         ("sqlite:///:memory:", "A ledger is kept in a file"),
         ("sqlite:///x.db?mode=ro", "takes no options after '?'"),
-        ("postgresql://me:secret@host/db", "keeps ledgers in SQLite files alone"),
+        ("mysql://me:secret@host/db", "kept in SQLite files and in PostgreSQL"),
         ("accord.db", "is not a database URL"),
         ("", "is not a database URL"),
         ("sqlite:////nowhere/at/all/x.db", "The folder /nowhere/at/all does not exist"),
@@ -124,8 +124,8 @@ def test_what_is_no_address(url: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("schema", "said"),
     [
-        ("2", "has schema 2, which is newer than the 1 that this version"),
-        ("0", "has schema 0, which is older than the 1 that this version"),
+        ("3", "has schema 3, which is newer than the 2 that this version"),
+        ("1", "has schema 1, which is older than the 2 that this version"),
         ("x", "is a database, but not a ledger"),
     ],
 )
@@ -316,6 +316,7 @@ def shown() -> Iterator[Path]:
 
 AS_NOBODY = """
     import os, sys
+    import ledger.sqlite
     from ledger.application import Ledger
     from ledger.commands.registry import Request
     from ledger.errors import LedgerUnavailable

@@ -27,7 +27,7 @@ SQLITE = pytest.mark.sqlite
 
 
 @pytest.fixture(scope="module")
-def path(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def path(database: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     desk = Desk(tmp_path_factory.mktemp("small") / "accord.db")
     small_ledger(desk)
     desk.ledger.close()
@@ -35,7 +35,7 @@ def path(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def long_path(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def long_path(database: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     desk = Desk(tmp_path_factory.mktemp("long") / "accord.db")
     many_events(desk, 600)
     desk.ledger.close()

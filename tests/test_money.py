@@ -322,7 +322,7 @@ def new_life(desk):
 
 
 @pytest.fixture(scope="module")
-def ground(kind, tmp_path_factory):
+def ground(database, tmp_path_factory):
     """A deal in effect with four racks, on which each random life begins."""
     from deals import racks
 

@@ -59,7 +59,7 @@ class Record:
 
 
 @pytest.fixture(scope="module")
-def record(kind, tmp_path_factory):
+def record(database, tmp_path_factory):
     """A ledger that holds the packaged deal and no other."""
     folder = tmp_path_factory.mktemp("deal")
     record = Record(address(folder / "accord.db"))

@@ -83,7 +83,6 @@ def test_a_damaged_head_hides_no_refusal(desk):
     in_effect(desk)
     with raw(desk.path) as connection:
         connection.execute("UPDATE tree_head SET frontier = x'00'")
-        connection.commit()
     with pytest.raises(Refused, match="AGR-14") as error:
         desk.do(**TWICE)
     assert "could not be noted: The tree head is damaged" in error.value.__notes__[0]

@@ -12,7 +12,7 @@ from cli_desk import LOI, OPEN, done, fails
 from cluster import Cluster, cluster
 
 from cli import replicas
-from ledger.store import create_store
+from ledger.store import create_store, open_store
 from projections.projector import view_tables
 
 SHOW = ("show", "acme-orion", "--format", "json")
@@ -71,6 +71,19 @@ def test_reads_from_a_replica(
     assert "up to date" in done("list").stderr
     said = done("list", "--db", f"sqlite:///{tmp_path}/no.db").stderr
     assert "the primary does not say how far that is behind" in said
+
+
+@pytest.mark.postgresql
+def test_a_standby_can_be_followed(pair: Cluster, urls: tuple[str, str]) -> None:
+    """It takes no LISTEN; who follows it looks by himself."""
+    _, replica = urls
+    store = open_store(replica)
+    size = store.head().size
+    with store.subscribe(gt=size) as following:
+        gamma = ["gamma" if word == "acme-orion" else word for word in OPEN]
+        threading.Timer(0.2, done, gamma).start()
+        assert next(following).id == size + 1
+    store.close()
 
 
 @pytest.mark.postgresql

@@ -12,6 +12,7 @@ from cli_desk import OPEN, accord, at_home, done, fails
 from conftest import Clock, Desk
 from places import places
 from servers import Server
+from servers import server as new_server
 from vandal import small_ledger
 
 from ledger.application import Ledger
@@ -31,7 +32,7 @@ LOGINS = {
 
 
 @pytest.fixture(scope="module")
-def logins(kind: str) -> Iterator[Server]:
+def logins(database: str) -> Iterator[Server]:
     """A writer, a reader, somebody else, and one who may act as the owner."""
     server: Server = places.server
     for name, rights in LOGINS.items():
@@ -184,6 +185,29 @@ def test_doctor_knows_who_may_too_much(
     assert (said in found) if said else ('"connected as"' in found)
     if said is None:
         assert "may act as" not in found
+
+
+def test_doctor_knows_who_is_in_no_role(logins: Server, desk: Desk) -> None:
+    """Rights that were given to one login alone are found, and a role is named."""
+    database = str(desk.store.engine.url.database)
+    places.server.sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO sam", database)
+    found = accord("doctor", "--db", login(desk, "sam"), "--format", "jsonl").stdout
+    assert "it is neither accord_writer nor accord_reader: GRANT accord_w" in found
+
+
+def test_a_server_without_roles_gets_them(tmp_path: Path) -> None:
+    """CREATEROLE and a database of one's own make a ledger where none ever was."""
+    with new_server() as server:
+        server.sql("CREATE ROLE keeper LOGIN CREATEROLE")
+        server.sql("CREATE DATABASE deals OWNER keeper")
+        server.sql("ALTER SYSTEM SET synchronous_standby_names = 'x'")
+        server.sql("ALTER SYSTEM SET fsync = on")
+        url = server.url("deals", "keeper")
+        assert "Created an empty ledger" in done("init", "--db", url).stdout
+        server.sql("SELECT pg_reload_conf()")
+        server.sql("CREATE ROLE ann LOGIN IN ROLE accord_writer")
+        found = accord("doctor", "--db", server.url("deals", "ann")).stdout
+        assert "no standby is connected: every append waits without end" in found
 
 
 def test_doctor_finds_what_was_loosened(logins: Server, desk: Desk) -> None:

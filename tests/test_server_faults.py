@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -148,19 +149,28 @@ def test_a_statement_that_takes_too_long(desk: Desk) -> None:
     desk.do("agreement open", **OPENED)
 
 
-def test_a_full_disk(desk: Desk) -> None:
-    """The server says that it has no room: nothing is written, and it can be repeated."""
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("disk_full", "is full; nothing was written"),
+        ("data_corrupted", "is damaged: .* Restore it from a backup"),
+        ("deadlock_detected", "another program was in the way .* Try again"),
+        ("invalid_parameter_value", "no space; nothing was written"),
+    ],
+)
+def test_a_fault_while_writing(desk: Desk, code: str, said: str) -> None:
+    """The server says what is wrong: nothing is written, and it can be repeated."""
     where = places.server.dsn(database(desk))
     with psycopg.connect(where, autocommit=True) as connection:
         connection.execute(
             "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ "
-            "BEGIN RAISE EXCEPTION 'no space' USING ERRCODE = 'disk_full'; END $$"
+            f"BEGIN RAISE EXCEPTION 'no space' USING ERRCODE = '{code}'; END $$"
         )
         connection.execute(
             "CREATE TRIGGER full_disk BEFORE INSERT ON commands "
             "EXECUTE FUNCTION full_disk()"
         )
-        with pytest.raises(LedgerUnavailable, match="is full; nothing was written"):
+        with pytest.raises(LedgerUnavailable, match=said):
             desk.do("agreement open", **OPENED)
         assert desk.store.head().size == 0
         connection.execute("DROP TRIGGER full_disk ON commands")
@@ -239,6 +249,29 @@ def test_a_batch_can_be_repeated_too(
         "monday/1",
         "monday/2",
     }
+
+
+def test_a_listener_outlives_its_connection(desk: Desk) -> None:
+    """Where the connection that listens is ended, another is made."""
+    waker = postgres.waker(desk.store.engine)
+    waker.wait()
+    end_all(desk)
+    waker.wait()
+    desk.store.engine.dispose()
+    waker.wait()
+    assert places.server.sql(
+        "SELECT count(*) FROM pg_stat_activity WHERE query = 'LISTEN accord' "
+        f"AND datname = '{database(desk)}'"
+    ) == [(1,)]
+    waker.close()
+
+
+def test_without_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has no psycopg is told how to get it."""
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    said = refusal("postgresql://me@localhost/db")
+    assert "pip install" in said
+    assert "accord-ledger[postgres]" in said
 
 
 def test_recorded_and_not_read_back(desk: Desk) -> None:

@@ -51,7 +51,7 @@ def load(desk: Desk, name: str, months: int = 0) -> None:
 
 
 @pytest.fixture(scope="module")
-def played(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def played(database: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Both packaged deals, recorded over half a year."""
     desk = Desk(tmp_path_factory.mktemp("played") / "accord.db")
     load(desk, "openai-nvidia", months=3)

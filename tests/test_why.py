@@ -26,7 +26,7 @@ DAYS = (None, date(2023, 8, 1), date(2024, 2, 9), date(2025, 3, 20), date(2025, 
 
 
 @pytest.fixture(scope="module")
-def views(kind: str, tmp_path_factory: Any) -> Any:
+def views(database: str, tmp_path_factory: Any) -> Any:
     """Both packaged deals."""
     desk = Desk(tmp_path_factory.mktemp("why") / "accord.db")
     load(desk, REAL)

@@ -60,7 +60,9 @@ class Stranger:
     def __init__(self, dsn: str) -> None:
         self._connection = psycopg.connect(dsn, autocommit=True)
         for table in ("events", "commands", "tree_nodes", "tree_head", "refused"):
-            self._connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
+            self._connection.execute(
+                f"ALTER TABLE IF EXISTS {table} DISABLE TRIGGER ALL"
+            )
 
     def execute(self, sql: str, values: Any = ()) -> Any:
         """Carry out a statement, written for SQLite."""
