@@ -30,6 +30,7 @@ CHANNEL: Final = "accord"
 
 __all__ = ["health"]
 
+_WHICH: Final = "target_session_attrs"
 _CONNECTED: Final = {
     "application_name": "accord",
     "connect_timeout": "10",
@@ -79,7 +80,11 @@ def address(url: URL) -> URL:
             "PostgreSQL needs psycopg 3. Install it with "
             "'pip install \"accord-ledger[postgres]\"'."
         ) from error
-    return url.set(drivername="postgresql+psycopg")
+    url = url.set(drivername="postgresql+psycopg")
+    if "," in str(url.query.get("host", "")) and _WHICH not in url.query:
+        # Of several, the one that takes entries; whoever asks for another says so.
+        url = url.update_query_dict({_WHICH: "read-write"})
+    return url
 
 
 def engine(url: URL, *, create: bool) -> Engine:  # noqa: ARG001 - a database is made by its administrator

@@ -87,6 +87,10 @@ class Places:
             self.databases.append(name)
         return str(self.server.url(self._name(path)))
 
+    def knows(self, path: Path | str) -> bool:
+        """Whether there is a database for a path."""
+        return str(Path(path).absolute()) in self._names
+
     def dsn(self, path: Path | str) -> str:
         """Where psycopg finds the database that a path names."""
         return str(self.server.dsn(self._name(path)))

@@ -30,7 +30,7 @@ from ledger.recheck import recheck
 from ledger.store import Store, open_store
 
 ROUNDS = 200
-SLOW_ROUNDS = 30
+SLOW_ROUNDS = 20
 """On PostgreSQL, where each round makes a database of its own."""
 PARTIES = ["acme", "orion"]
 TERMS = {

@@ -120,7 +120,14 @@ def test_what_is_no_address(url: str, said: str) -> None:
 def test_several_hosts_in_one_url() -> None:
     """As libpq writes them: each with its port, or without."""
     url, _ = parsed("postgresql://u:p@one:5433,[::1],two/db?sslmode=require")
-    assert url.query == {"host": "one,::1,two", "port": "5433,,", "sslmode": "require"}
+    assert url.query == {
+        "host": "one,::1,two",
+        "port": "5433,,",
+        "sslmode": "require",
+        "target_session_attrs": "read-write",
+    }
+    asked, _ = parsed("postgresql://u@one,two/db?target_session_attrs=any")
+    assert asked.query["target_session_attrs"] == "any"
     assert shown(url).startswith("postgresql+psycopg://u:***@/db?host=")
 
 
