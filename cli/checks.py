@@ -11,7 +11,7 @@ from cli.output import Sheet, write
 from cli.progress import progress
 from cli.receipts import plural
 from cli.session import session
-from ledger.errors import LedgerUnavailable
+from ledger.errors import AccordError, LedgerUnavailable
 
 if TYPE_CHECKING:
     from eventsourcing.persistence import Notification
@@ -139,18 +139,38 @@ def copy_ledger(from_url: str, to_url: str) -> None:
     if same_place(from_url, to_url):
         raise InvalidValue("FROM_URL and TO_URL are the same ledger.")
     session().opened = True
+    stands: int | None = None
     with closing(open_store(from_url)) as source:
         target, _ = create_store(to_url, beside=view_tables())
         with closing(target), progress("Copying") as bar:
+
+            def tell(done: int, total: int | None) -> None:
+                nonlocal stands
+                stands = done
+                bar(done, total)
+
             try:
-                done = copy(source, target, bar)
-            except (KeyboardInterrupt, LedgerUnavailable):
-                again = "What is copied stays; the same command goes on from there."
-                click.echo(f"note: {again}", err=True)
+                done = copy(source, target, tell)
+            except (KeyboardInterrupt, AccordError) as error:
+                if stands is not None:
+                    error.add_note(_how_to_go_on(error, stands))
                 raise
-        known = f"; {done.known:,} stood already" if done.known else ""
-        place = shown(target.engine.url)
+    known = f"; {done.known:,} stood already" if done.known else ""
+    place = shown(target.engine.url)
     announce(f"Copied {plural(done.added, 'event')} to {place}{known}", done.head)
+    if done.left:
+        more = plural(done.left, "event")
+        click.echo(
+            f"note: {shown(source.engine.url)} has {more} more by now; run it again.",
+            err=True,
+        )
+
+
+def _how_to_go_on(error: BaseException, stands: int) -> str:
+    copied = f"{plural(stands, 'event')} stand there, and stay."
+    if isinstance(error, (KeyboardInterrupt, LedgerUnavailable)):
+        return f"{copied} Run it again to go on from event {stands + 1:,}."
+    return copied
 
 
 def follow_views() -> None:

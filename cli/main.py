@@ -102,13 +102,13 @@ class Root(NearestGroup):
         try:
             code = super().main(args, prog_name or "accord", **extra)
             sys.stdout.flush()
-        except click.Abort:
+        except click.Abort as stopped:
             _say("Interrupted. What was not finished was not written.")
+            _tell_notes(stopped.__cause__)
             sys.exit(INTERRUPTED)
         except (click.ClickException, AccordError, OSError) as error:
             code = explain(error, opened=session.opened)
-            for note in getattr(error, "__notes__", ()):
-                click.echo(f"note: {note}", err=True)
+            _tell_notes(error)
             sys.exit(code)
         sys.exit(code if isinstance(code, int) else DONE)
 
@@ -147,6 +147,11 @@ def explain(error: Exception, *, opened: bool) -> int:
 def _of_file(error: OSError) -> str:
     what = error.strerror or str(error)
     return f"{error.filename}: {what}." if error.filename else f"{what}."
+
+
+def _tell_notes(error: BaseException | None) -> None:
+    for note in getattr(error, "__notes__", ()):
+        click.echo(f"note: {note}", err=True)
 
 
 def _say(sentence: str) -> None:

@@ -7,125 +7,190 @@ goes on where it stopped. Refused commands are beside the record and stay behind
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, Final, NoReturn
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from eventsourcing.persistence import IntegrityError
 
 from ledger.database import shown
 from ledger.errors import ImportRejected, IntegrityFailure
-from ledger.log import Head, append, locked_head, read_head
+from ledger.event import Event
+from ledger.log import Head, Row, Submission, append, locked_head
 from ledger.merkle import leaf_hash
 from ledger.proofs import root_at
 from ledger.store import Store
 from ledger.tables import events
 from ledger.tiles import Tiles
 from ledger.transcoding import decode, stamp_time
-from ledger.transfer import CHUNK, Checks, Progress, checked, chunks
+from ledger.transfer import CHUNK, Checks, Progress, chunks
+
+_earlier = events.alias()
+_BEFORE: Final = (
+    # The version before an event's own, where it stands before it: a look at one entry
+    # of an index, which is the same work however long the stream is.
+    sa.select(_earlier.c.version)
+    .where(
+        _earlier.c.stream == events.c.stream,
+        _earlier.c.version == events.c.version - 1,
+        _earlier.c.position < events.c.position,
+    )
+    .scalar_subquery()
+)
+_PAGE: Final = (
+    sa.select(events.c.position, events.c.stream, _BEFORE, events.c.data, events.c.leaf)
+    .where(events.c.position.between(sa.bindparam("first"), sa.bindparam("last")))
+    .order_by(events.c.position)
+)
 
 
 @dataclass(frozen=True)
 class Copied:
-    """What a copy did: events that stood already, events added, the tree head of both."""
+    """What a copy did: events that stood already, events added, the tree head of both.
+
+    `left` are events that the source has had since, and the copy has not.
+    """
 
     known: int
     added: int
     head: Head
+    left: int
 
 
 def copy(source: Store, target: Store, progress: Progress) -> Copied:
     """Copy what the source holds now and the target does not; both heads are compared.
 
     ImportRejected where the target is no earlier state of the source, or is written to
-    meanwhile. IntegrityFailure where the source is damaged: what came before stays.
+    meanwhile. IntegrityFailure where the source is damaged: chunks before that stay.
     """
-    name = shown(source.engine.url)
-    with source.reading() as origin, target.reading() as place:
-        goal, before = read_head(origin), read_head(place)
-        _check_prefix(origin, goal, place, before)
-        checks = Checks(
-            place,
-            before,
-            _last(place, before),
-            stamp_time(source.clock()),
-            line=f"{name}: event",
-            so="What came before it is copied.",
-        )
-        rows = checked(_stored(origin, before.size, goal.size), checks)
-        nodes, after = Tiles(origin), before
-        for chunk, submissions in chunks(rows):
-            with target.writing() as connection:
-                if locked_head(connection).head != after:
-                    raise ImportRejected(
-                        f"Somebody wrote to {shown(target.engine.url)} meanwhile: it "
-                        f"no longer ends with event {after.size:,} of the copy. "
-                        "Nothing more was copied."
-                    )
-                after = append(connection, after, chunk, submissions)
-                root = (
-                    goal.root if after.size == goal.size else root_at(after.size, nodes)
-                )
-                if root != after.root:
-                    raise IntegrityFailure(
-                        f"{name} is damaged somewhere in events {before.size + 1} to "
-                        f"{after.size}; run 'accord verify' there. What came before "
-                        "them is copied."
-                    )
-            progress(after.size, goal.size)
-    if after != goal:
-        raise IntegrityFailure(
-            f"{name} counts {goal.size:,} events and holds {after.size:,}; run "
-            "'accord verify' there."
-        )
-    return Copied(before.size, after.size - before.size, after)
+    goal, before = source.head(), target.head()
+    _check_prefix(source, goal, target, before)
+    progress(before.size, goal.size)
+    after = before
+    for rows, submissions in chunks(_checked(source, goal, target, before)):
+        size = after.size + len(rows)
+        root = goal.root if size == goal.size else _root(source, size)
+        after = _append(source, target, after, rows, submissions, root)
+        progress(after.size, goal.size)
+    if _root(target, goal.size) != goal.root:
+        _damaged(target, "has another tree than was written there", None)
+    left = source.head().size - goal.size
+    return Copied(before.size, after.size - before.size, after, left)
 
 
-def _check_prefix(
-    origin: Connection, goal: Head, place: Connection, stands: Head
-) -> None:
+def _append(
+    source: Store,
+    target: Store,
+    before: Head,
+    rows: list[Row],
+    submissions: list[Submission],
+    root: bytes,
+) -> Head:
+    """Append one chunk where the copy ends, if that leads to the source's root."""
+    first, last = before.size + 1, before.size + len(rows)
+    with target.writing() as connection:
+        if locked_head(connection).head != before:
+            raise ImportRejected(
+                f"Somebody wrote to {shown(target.engine.url)} meanwhile: it no longer "
+                f"ends with event {before.size:,} of the copy. Nothing more was copied."
+            )
+        try:
+            after = append(connection, before, rows, submissions)
+        except IntegrityError as error:
+            what = f"holds a command of events {first} to {last} twice ({error})"
+            _damaged(source, what, first, error)
+        if after.root != root:
+            what = f"has another tree than its events {first} to {last} make"
+            _damaged(source, what, first)
+    return after
+
+
+def _damaged(
+    store: Store, what: str, position: int | None, cause: Exception | None = None
+) -> NoReturn:
+    raise IntegrityFailure(
+        f"{shown(store.engine.url)} {what}; run 'accord verify' there.",
+        position=position,
+    ) from cause
+
+
+def _root(store: Store, size: int) -> bytes:
+    """The root over a ledger's first events, from its stored tree."""
+    with store.reading() as connection:
+        return root_at(size, Tiles(connection))
+
+
+def _check_prefix(source: Store, goal: Head, target: Store, stands: Head) -> None:
     """ImportRejected where the target does not hold what the source began with."""
     if stands.size > goal.size:
         raise ImportRejected(
-            f"The target has {stands.size:,} events and the source {goal.size:,}: it "
-            "is the source that is behind. Nothing was copied."
+            f"{shown(target.engine.url)} has {stands.size:,} events and "
+            f"{shown(source.engine.url)} {goal.size:,}: it is the source that is "
+            "behind. Nothing was copied."
         )
-    ours, theirs = Tiles(place), Tiles(origin)
-    same, other = 0, stands.size
-    if root_at(other, ours) == root_at(other, theirs):
+    if _root(source, stands.size) == stands.root:
         return
+    same, other = 0, stands.size
     while other - same > 1:
         middle = (same + other) // 2
-        if root_at(middle, ours) == root_at(middle, theirs):
+        if _root(source, middle) == _root(target, middle):
             same = middle
         else:
             other = middle
+    if _data(source, other) == _data(target, other):
+        raise IntegrityFailure(
+            f"{shown(source.engine.url)} and {shown(target.engine.url)} have the same "
+            f"event {other}, and not the same tree; run 'accord verify' on both. "
+            "Nothing was copied.",
+            position=other,
+        )
     raise ImportRejected(
-        f"The two records part at event {other:,}: the target is no earlier state of "
-        "the source. Nothing was copied; choose another place."
+        f"The two records part at event {other}: {shown(target.engine.url)} is no "
+        f"earlier state of {shown(source.engine.url)}. Nothing was copied; choose "
+        "another place."
     )
 
 
-def _last(place: Connection, stands: Head) -> str | None:
-    """The command that recorded the last event of the target."""
-    query = sa.select(events.c.data).where(events.c.position == stands.size)
-    data = place.scalar(query)
-    return decode(data).provenance.command_id if data else None
+def _data(store: Store, position: int) -> Any:
+    """The bytes of an event; None where there is none."""
+    query = sa.select(events.c.data).where(events.c.position == position)
+    with store.reading() as connection:
+        return connection.scalar(query)
 
 
-def _stored(origin: Connection, after: int, size: int) -> Iterator[tuple[int, bytes]]:
-    """The source's events after a position, each held against its hash."""
-    query = (
-        sa.select(events.c.position, events.c.data, events.c.leaf)
-        .where(events.c.position > after, events.c.position <= size)
-        .order_by(events.c.position)
-    )
-    with origin.execute(query, execution_options={"yield_per": CHUNK}) as found:
-        for position, data, leaf in found:
+def _checked(
+    source: Store, goal: Head, target: Store, before: Head
+) -> Iterator[tuple[Event[Any], Row]]:
+    """The source's events that the target has not, each as it must be to follow."""
+
+    def reject(position: int, what: str) -> NoReturn:
+        _damaged(source, f"is damaged at event {position}, which {what}", position)
+
+    versions = Counter[str]()
+    data = _data(target, before.size)
+    command = decode(data).provenance.command_id if data else None
+    # What the source has recorded is in its past, whatever this host's clock says.
+    now = max(stamp_time(source.clock()), goal.recorded_at)
+    checks = Checks(before, command, versions, now, reject)
+    expected = before.size + 1
+    for first in range(expected, goal.size + 1, CHUNK):
+        last = min(first + CHUNK - 1, goal.size)
+        # Each page is a transaction of its own: what is recorded stays as it is, and
+        # nobody waits for a copy that takes hours.
+        with source.reading() as connection:
+            page = connection.execute(_PAGE, {"first": first, "last": last}).all()
+        versions.clear()
+        for _, stream, version, _, _ in page:
+            versions.setdefault(stream, version or 0)
+        for position, _, _, data, leaf in page:
+            if position != expected:
+                break
             if not isinstance(data, bytes) or leaf_hash(data) != leaf:
-                raise IntegrityFailure(
-                    f"REC-09: Event {position} of the source does not match its hash; "
-                    "run 'accord verify' there. What came before it is copied.",
-                    position=position,
-                )
-            yield position, data
+                reject(position, "does not match its hash (REC-09)")
+            event = decode(data, position=position)
+            yield event, checks.take(position, data, event)
+            expected += 1
+        if expected <= last:
+            _damaged(source, f"has no event {expected}", expected)

@@ -6,7 +6,8 @@ Whatever is neither a restore nor a continuation is refused whole: one transacti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from typing import Any, Final, NoReturn, Protocol
@@ -105,9 +106,11 @@ def import_(
         before = locked_head(connection).head
         numbered = enumerate(lines, start=1)
         last = _skip_known(connection, numbered, before.size)
-        checks = Checks(connection, before, last, stamp_time(store.clock()))
+        now = stamp_time(store.clock())
+        versions = _Versions(connection) if before.size else Counter[str]()
+        checks = Checks(before, last, versions, now, _reject)
         after = before
-        for rows, submissions in chunks(checked(numbered, checks)):
+        for rows, submissions in chunks(_checked(numbered, checks)):
             try:
                 after = append(connection, after, rows, submissions)
             except IntegrityError as error:
@@ -167,39 +170,37 @@ def _line(number: int, raw: bytes) -> bytes:
 
 
 class Checks:
-    """What the next line must be, given the event before it."""
+    """What the next event must be, given those before it.
+
+    `versions` knows each stream's last; `reject` is told which event cannot follow, and
+    why.
+    """
 
     def __init__(
         self,
-        connection: Connection,
         before: Head,
         last_command: str | None,
+        versions: MutableMapping[str, int],
         now: str,
-        *,
-        line: str = "Line",
-        so: str = "Nothing was imported.",
+        reject: Callable[[int, str], NoReturn],
     ) -> None:
-        self._connection = connection
         self._last_command = last_command
-        self._line = line
-        self._so = so
-        self._versions: dict[str, int] = {}
+        self._versions = versions
         self._stored = before.size
         self._position = before.size
         self._recorded_at = before.recorded_at
         self._now = now
+        self._reject = reject
 
-    def take(self, number: int, raw: bytes) -> tuple[Event[Any], Row]:
-        """The event and the row of a line; ImportRejected where it cannot follow."""
-        data = _line(number, raw)
-        event = self._decoded(number, data)
+    def take(self, number: int, data: bytes, event: Event[Any]) -> Row:
+        """The row of an event and its bytes; rejected where it cannot follow."""
         identity = event.identity
         if identity.position != self._position + 1:
             self._reject(
                 number,
                 f"is event {identity.position}; event {self._position + 1} must follow",
             )
-        version = self._version(identity.stream) + 1
+        version = self._versions[identity.stream] + 1
         if identity.version != version:
             self._reject(
                 number,
@@ -212,7 +213,7 @@ class Checks:
         self._position += 1
         self._versions[identity.stream] = version
         self._recorded_at = recorded_at
-        row = Row(
+        return Row(
             stream=identity.stream,
             version=version,
             type=event.data.tag(),
@@ -221,16 +222,6 @@ class Checks:
             recorded_at=recorded_at,
             data=data,
         )
-        return event, row
-
-    def _decoded(self, number: int, data: bytes) -> Event[Any]:
-        try:
-            return decode(data, position=number)
-        except (UnknownEvent, UnicodeDecodeError, RecursionError) as error:
-            cut = "" if data.endswith(b"}") else " The file looks cut off there."
-            raise ImportRejected(
-                f"{self._line} {number} is no event: {error}{cut} {self._so}"
-            ) from error
 
     def _check_time(self, number: int, event: Event[Any]) -> str:
         moment = event.identity.recorded_at
@@ -256,29 +247,43 @@ class Checks:
 
     def _check_whole(self, number: int, event: Event[Any]) -> None:
         if event.provenance.command_id == self._last_command:
-            self._reject(
-                number,
-                f"belongs to the command {self._last_command!r}, of which this ledger "
-                "holds only a part; restore the file into an empty ledger",
+            raise ImportRejected(
+                f"Event {number} belongs to the command {self._last_command!r}, of "
+                "which this ledger holds only a part. Nothing was imported; begin again "
+                "with an empty ledger."
             )
 
-    def _version(self, stream: str) -> int:
-        known = self._versions.get(stream)
-        if known is None and self._stored:
-            query = sa.select(sa.func.max(events.c.version))
-            known = self._connection.scalar(query.where(events.c.stream == stream))
-        return known or 0
 
-    def _reject(self, number: int, what: str) -> NoReturn:
-        raise ImportRejected(f"{self._line} {number} {what}. {self._so}")
+class _Versions(dict[str, int]):
+    """The streams' last versions, asked of the ledger where they are first needed."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __missing__(self, stream: str) -> int:
+        query = sa.select(sa.func.max(events.c.version))
+        found = self._connection.scalar(query.where(events.c.stream == stream))
+        return found or 0
 
 
-def checked(
+def _reject(number: int, what: str) -> NoReturn:
+    raise ImportRejected(f"Line {number} {what}. Nothing was imported.")
+
+
+def _checked(
     numbered: Iterator[tuple[int, bytes]], checks: Checks
 ) -> Iterator[tuple[Event[Any], Row]]:
     """Events and rows of lines, each checked against the one before."""
     for number, raw in numbered:
-        yield checks.take(number, raw)
+        data = _line(number, raw)
+        try:
+            event = decode(data, position=number)
+        except UnknownEvent as error:
+            cut = "" if data.endswith(b"}") else " The file looks cut off there."
+            raise ImportRejected(
+                f"Line {number} is no event: {error}{cut} Nothing was imported."
+            ) from error
+        yield event, checks.take(number, data, event)
 
 
 def chunks(
