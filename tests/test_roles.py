@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -200,12 +201,13 @@ def test_a_server_without_roles_gets_them(tmp_path: Path) -> None:
     with new_server() as server:
         server.sql("CREATE ROLE keeper LOGIN CREATEROLE")
         server.sql("CREATE DATABASE deals OWNER keeper")
-        server.sql("ALTER SYSTEM SET synchronous_standby_names = 'x'")
-        server.sql("ALTER SYSTEM SET fsync = on")
         url = server.url("deals", "keeper")
         assert "Created an empty ledger" in done("init", "--db", url).stdout
-        server.sql("SELECT pg_reload_conf()")
         server.sql("CREATE ROLE ann LOGIN IN ROLE accord_writer")
+        # From here on whatever is committed would wait for a standby that is not there.
+        server.sql("ALTER SYSTEM SET synchronous_standby_names = 'x'")
+        server.sql("SELECT pg_reload_conf()")
+        time.sleep(0.2)
         found = accord("doctor", "--db", server.url("deals", "ann")).stdout
         assert "no standby is connected: every append waits without end" in found
 
