@@ -20,7 +20,8 @@ def create_schema(engine: Engine, beside: sa.MetaData | None) -> bool:
     database = database_of(engine)
     with engine.connect() as connection:
         # What is another's is not touched, not even to take a lock.
-        _vacant(connection)
+        if not _vacant(connection):
+            return False
     database.opened(engine)
     with (
         engine.connect().execution_options(accord_writes=True) as connection,
