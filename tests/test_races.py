@@ -7,7 +7,6 @@ to refuse. A pair that passed side by side would be found: see the last test.
 from __future__ import annotations
 
 import multiprocessing
-import random
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -128,6 +127,31 @@ class Racers:
         for pipe, process in zip(self.pipes, self.processes, strict=True):
             pipe.send(None)
             process.join(10)
+
+
+class Edge:
+    """Who waits how long, so that either of two may be the first.
+
+    The first to pass waits longer the next time, doubly so as long as it stays the
+    first: the rounds gather where both come through at the same moment.
+    """
+
+    def __init__(self) -> None:
+        self._wait_s = 0.0
+        self._step_s = 0.0005
+        self._last: tuple[str, ...] = ()
+
+    @property
+    def delays(self) -> tuple[float, float]:
+        """Seconds that the first and the second wait."""
+        return (max(self._wait_s, 0), max(-self._wait_s, 0))
+
+    def seen(self, outcome: tuple[str, ...], *, first_won: bool) -> None:
+        """Move the edge toward the other."""
+        same = outcome == self._last
+        self._step_s = min(self._step_s * 2, 0.5) if same else 0.0005
+        self._wait_s += self._step_s if first_won else -self._step_s
+        self._last = outcome
 
 
 @pytest.fixture(scope="module")
@@ -264,13 +288,13 @@ def test_no_accepted_order_breaks_a_rule(
     prepare(desk)
     size = desk.store.head().size
     desk.ledger.close()
-    chance = random.Random(7)  # noqa: S311 - nothing secret, only out of step
+    edge = Edge()
     outcomes: Counter[tuple[str, ...]] = Counter()
     for number in range(rounds()):
         copy = tmp_path / f"round-{number}.db"
         url = places.copy(desk.path, copy)
-        delays = [chance.choice((0, 0.0005, 0.001, 0.002)) for _ in range(2)]
-        outcome = racers.race(url, (one, other), delays)
+        outcome = racers.race(url, (one, other), edge.delays)
+        edge.seen(outcome, first_won=outcome[0] == "accepted")
         outcomes[outcome] += 1
         store = open_store(url)
         assert recheck(store).findings == [], outcome
@@ -303,14 +327,13 @@ def test_a_reversal_and_what_would_rely_on_it_do_not_both_pass(
     taken_back(desk)
     desk.ledger.close()
     approve = {"command": "reverse approve", "reversal": "R-1", "actor": "bo@orion"}
-    chance = random.Random(7)  # noqa: S311 - nothing secret, only out of step
+    edge = Edge()
     outcomes: Counter[tuple[str, ...]] = Counter()
     for number in range(rounds() // 2):
         copy = tmp_path / f"round-{number}.db"
         url = places.copy(desk.path, copy)
-        # Approving reads the whole history, and so takes longer to decide.
-        delays = [chance.choice((0, 0.01, 0.02, 0.03)), 0]
-        outcome = racers.race(url, (UNLOCK, approve), delays)
+        outcome = racers.race(url, (UNLOCK, approve), edge.delays)
+        edge.seen(outcome, first_won=outcome[0] == "accepted")
         outcomes[outcome] += 1
         store = open_store(url)
         assert recheck(store).findings == [], outcome
