@@ -165,9 +165,10 @@ def migrate() -> None:
     """
     from cli.checks import announce
     from ledger.migration import migrate
+    from projections.projector import view_tables
 
     session().opened = True
-    done = migrate(session().db)
+    done = migrate(session().db, view_tables())
     if done.before == done.now:
         what = f"The ledger at {session().place} has schema {done.now} already"
     else:

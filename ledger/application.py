@@ -10,18 +10,22 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC
-from typing import Any, Final
+from functools import cached_property
+from operator import itemgetter
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 from eventsourcing.application import AggregateNotFoundError, Application
 from eventsourcing.persistence import (
+    EventStore,
     IntegrityError,
     Mapper,
     Recording,
 )
 
-from ledger.commands.registry import Request, find
+from ledger.commands.registry import Command, Request, find, read_ahead
 from ledger.decision import Decision
 from ledger.errors import (
     AccordError,
@@ -36,6 +40,7 @@ from ledger.errors import (
 from ledger.event import A, Event, fold
 from ledger.provenance import Actor, Provenance, status_of
 from ledger.refusals import Refusal, note
+from ledger.snapshot import SnapshotMapper, SnapshotRecorder, due, fold_from
 from ledger.store import RecordedCommand, Store, Submission
 from ledger.transcoding import EventMapper, decode, to_builtins
 from ledger.values import Slug
@@ -46,17 +51,34 @@ PAUSE_S: Final = 0.01
 """Seconds to wait at most after the first conflict; longer after each other."""
 
 
-class Receipt(msgspec.Struct, frozen=True):
-    """What a command wrote: its id, the events, and whether it was a repeat."""
+Read: TypeAlias = Callable[[int, int], tuple[Event[Any], ...]]
+"""The events between two positions, both included."""
 
-    command_id: str
-    events: tuple[Event[Any], ...]
-    repeated: bool = False
 
-    @property
-    def positions(self) -> tuple[int, ...]:
-        """The positions of the events that it wrote, or wrote the first time."""
-        return tuple(event.position for event in self.events)
+class Receipt:
+    """What a command wrote: its id, its positions, and whether it was a repeat."""
+
+    def __init__(
+        self, command_id: str, positions: range, read: Read, *, repeated: bool = False
+    ) -> None:
+        self.command_id = command_id
+        self.positions = tuple(positions)
+        self.repeated = repeated
+        self._read = read
+
+    @cached_property
+    def events(self) -> tuple[Event[Any], ...]:
+        """The events that it wrote, or wrote the first time; read when asked for."""
+        if not self.positions:
+            return ()
+        first, last = self.positions[0], self.positions[-1]
+        try:
+            return self._read(first, last)
+        except LedgerUnavailable as error:
+            raise LedgerUnavailable(
+                f"It is recorded, at positions {first} to {last}; "
+                f"reading it back failed. {error}"
+            ) from error
 
 
 class Ledger(Application[str]):
@@ -67,7 +89,12 @@ class Ledger(Application[str]):
     def __init__(self, store: Store) -> None:
         self.store = store
         self.clock = store.clock
-        super().__init__(env={"PERSISTENCE_MODULE": "eventsourcing.popo"})
+        super().__init__(
+            env={
+                "PERSISTENCE_MODULE": "eventsourcing.popo",
+                "IS_SNAPSHOTTING_ENABLED": "y",
+            }
+        )
 
     def construct_mapper(self) -> Mapper[str]:
         """Our own mapper: see transcoding."""
@@ -76,6 +103,10 @@ class Ledger(Application[str]):
     def construct_recorder(self) -> Store:
         """Our own recorder: see store."""
         return self.store
+
+    def construct_snapshot_store(self) -> EventStore[str]:
+        """Our own snapshots: see snapshot."""
+        return EventStore(SnapshotMapper(), SnapshotRecorder(self.store))
 
     def close(self) -> None:
         """Close the store."""
@@ -86,14 +117,21 @@ class Ledger(Application[str]):
     def load(self, kind: type[A], stream: str) -> A:
         """The aggregate of a stream, version 0 where it has no events."""
 
-        def project(_: A | None, events: Iterable[Event[Any]]) -> A | None:
-            aggregate = fold(kind, stream, events)
+        def project(_: A | None, found: Iterable[Any]) -> A | None:
+            aggregate = fold_from(kind, stream, found, self.history)
             return aggregate if aggregate.version else None
 
         try:
             return self.repository.get(stream, projector_func=project)
         except AggregateNotFoundError:
             return kind(stream)
+
+    def several(self, kind: type[A], streams: Sequence[str]) -> Iterator[A]:
+        """The same of many streams, in few queries."""
+        for stream, history in self.store.histories(streams):
+            yield fold(
+                kind, stream, (decode(data, position=at) for at, data in history)
+            )
 
     def streams(self, kind: str, deal: str) -> Iterable[str]:
         """The streams of a kind that have events of a deal."""
@@ -189,6 +227,7 @@ class Ledger(Application[str]):
                     extents=decision.extents,
                     commands=submissions,
                     batch=names.batch_id if batch else None,
+                    taken=due(decision.aggregates, decision.expects),
                 )
             except IntegrityError as error:
                 conflict = error
@@ -199,7 +238,7 @@ class Ledger(Application[str]):
                 repeat = names.repeat(requests)
                 raise OutcomeUnknown(error.where, repeat) from error
             first = recordings[0].notification.id if recordings else 0
-            return self._receipts(plan, first)
+            return _receipts(plan, first, self._events)
         raise Refused(
             "REC-06",
             f"Someone else kept changing what this needs ({conflict}); "
@@ -233,27 +272,6 @@ class Ledger(Application[str]):
         except (LedgerUnavailable, IntegrityFailure) as failure:
             error.add_note(f"This refusal could not be noted: {failure}")
 
-    def _receipts(
-        self, plan: Sequence[Receipt | Submission], first: int
-    ) -> list[Receipt]:
-        last = first + sum(e.events for e in plan if isinstance(e, Submission)) - 1
-        try:
-            written = self._events(first, last)
-        except LedgerUnavailable as error:
-            raise LedgerUnavailable(
-                f"It is recorded, at positions {first} to {last}; "
-                f"reading it back failed. {error}"
-            ) from error
-        receipts, taken = [], 0
-        for entry in plan:
-            if isinstance(entry, Submission):
-                mine = written[taken : taken + entry.events]
-                taken += entry.events
-                receipts.append(Receipt(entry.command_id, mine))
-            else:
-                receipts.append(entry)
-        return receipts
-
     def _events(self, first: int, last: int) -> tuple[Event[Any], ...]:
         found = self.store.select_notifications(first, last - first + 1)
         return tuple(decode(item.state, position=item.id) for item in found)
@@ -272,34 +290,30 @@ class Ledger(Application[str]):
         # command that another just recorded is answered, not refused by its own effect.
         with self.store.snapshot():
             known = _Known(self.store.commands(ids), self._events)
+            orders = []
             for line, request in requests:
-                try:
-                    command_id = names.of(line, request)
-                    plan.append(
-                        self._decide_one(
-                            decision, request, actor, command_id, names.batch_id, known
-                        )
-                    )
-                except (Refused, NotFound, InvalidValue) as error:
-                    if not names.batch:
-                        raise
-                    problems.append((line, error))
+                with _noting(problems, line, names):
+                    orders.append(_order(line, request))
+            read_ahead(
+                decision, ((one.command, one.deal, one.arguments) for one in orders)
+            )
+            for order in orders:
+                with _noting(problems, order.line, names):
+                    plan.append(self._decide_one(decision, order, actor, names, known))
         if problems:
-            raise BatchRefused(problems)
+            raise BatchRefused(sorted(problems, key=itemgetter(0)))
         return decision, plan
 
     def _decide_one(
         self,
         decision: Decision,
-        request: Request,
+        order: _Order,
         actor: str | None,
-        command_id: str,
-        batch_id: str,
+        names: _Names,
         known: _Known,
     ) -> Receipt | Submission:
-        command = find(request.command)
-        arguments = command.decode(request.parameters)
-        deal = Slug.parse(request.deal)
+        command, request = order.command, order.request
+        command_id = names.of(order.line, request)
         named = request.actor or actor
         if not named:
             raise InvalidValue(
@@ -320,22 +334,65 @@ class Ledger(Application[str]):
         before = len(decision.events)
         decision.begin(
             Provenance(
-                deal=deal,
+                deal=order.deal,
                 actor=who.name,
                 party=who.party,
                 effective_on=effective_on,
                 command=command.name,
                 command_id=command_id,
                 command_digest=digest,
-                correlation_id=request.correlation_id or batch_id,
+                correlation_id=request.correlation_id or names.batch_id,
                 software=__version__,
                 status=status_of(request.evidence, request.status),
                 evidence=request.evidence,
                 reason=request.reason,
             )
         )
-        command.run(decision, **arguments)
+        command.run(decision, **order.arguments)
         return Submission(command_id, digest, len(decision.events) - before)
+
+
+class _Order(NamedTuple):
+    """A request as its command understands it."""
+
+    line: int
+    request: Request
+    command: Command
+    arguments: dict[str, Any]
+    deal: Slug
+
+
+def _order(line: int, request: Request) -> _Order:
+    command = find(request.command)
+    arguments = command.decode(request.parameters)
+    return _Order(line, request, command, arguments, Slug.parse(request.deal))
+
+
+@contextmanager
+def _noting(
+    problems: list[tuple[int, AccordError]], line: int, names: _Names
+) -> Iterator[None]:
+    """Note what is wrong with a line of a batch, and go on; what stands alone stops."""
+    try:
+        yield
+    except (Refused, NotFound, InvalidValue) as error:
+        if not names.batch:
+            raise
+        problems.append((line, error))
+
+
+def _receipts(
+    plan: Sequence[Receipt | Submission], first: int, read: Read
+) -> list[Receipt]:
+    receipts = []
+    for entry in plan:
+        if isinstance(entry, Submission):
+            positions = range(first, first + entry.events)
+            first += entry.events
+            receipts.append(Receipt(entry.command_id, positions, read))
+        else:
+            receipts.append(entry)
+    return receipts
 
 
 class _Names:
@@ -373,10 +430,10 @@ class _Known:
     def __init__(
         self,
         recorded: dict[str, RecordedCommand],
-        events: Callable[[int, int], tuple[Event[Any], ...]],
+        read: Read,
     ) -> None:
         self._recorded = recorded
-        self._events = events
+        self._read = read
         self._batch: set[str] = set()
 
     def answer(self, command_id: str, digest: str) -> Receipt | None:
@@ -396,8 +453,8 @@ class _Known:
                 f"The command id {command_id!r} was used before, for something else.",
                 todo="Use a new id for a new command.",
             )
-        events = self._events(recorded.first, recorded.last)
-        return Receipt(command_id, events, repeated=True)
+        first, last = recorded.first, recorded.last
+        return Receipt(command_id, range(first, last + 1), self._read, repeated=True)
 
 
 def _utf8(text: str) -> str:

@@ -105,6 +105,16 @@ class Database(Protocol):
     ) -> None:
         """Insert rows, whole and in the order of the columns, and move the tree head."""
 
+    def upsert(
+        self, connection: Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """Put rows, whole and in the order of the columns, in place of those of their key."""
+
+    def remove(
+        self, connection: Connection, table: sa.Table, keys: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """Delete the rows of primary keys."""
+
     def waker(self, engine: Engine) -> Waker:
         """A way to wait for new events."""
 

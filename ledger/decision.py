@@ -7,7 +7,7 @@ cannot pass side by side. What the decision itself recorded, it sees at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
@@ -34,6 +34,9 @@ class Source(Protocol):
     def load(self, kind: type[A], stream: str) -> A:
         """The aggregate of a stream, version 0 where it has no events."""
 
+    def several(self, kind: type[A], streams: Sequence[str]) -> Iterable[A]:
+        """The same of many streams, in few queries."""
+
     def streams(self, kind: str, deal: str) -> Iterable[str]:
         """The streams of a kind that have events of a deal."""
 
@@ -56,12 +59,18 @@ class Decision:
     def __init__(self, source: Source, clock: Callable[[], datetime]) -> None:
         self._source = source
         self._aggregates: dict[str, Aggregate] = {}
-        self._clock = clock
+        self.latest_day: date = (clock() + timedelta(hours=14)).date()
+        # The last day that has begun anywhere on earth (UTC+14).
         self.expects: dict[str, int] = {}
         self.counts: dict[tuple[str, str], int] = {}
         self.extents: dict[str, int] = {}
         self.events: list[Event[Any]] = []
         self.provenance: Provenance | None = None
+
+    @property
+    def aggregates(self) -> Iterable[Aggregate]:
+        """All that it read, as it leaves them."""
+        return self._aggregates.values()
 
     def begin(self, provenance: Provenance) -> None:
         """Start a command: what it records carries this provenance."""
@@ -88,11 +97,6 @@ class Decision:
         """The day on which the fact was so."""
         return self.at.effective_on
 
-    @property
-    def latest_day(self) -> date:
-        """The last day that has begun anywhere on earth (UTC+14)."""
-        return (self._clock() + timedelta(hours=14)).date()
-
     def get(self, kind: type[A], *ids: str) -> A:
         """The aggregate, with version 0 where nothing is recorded of it."""
         return self._load(kind, stream_of(kind, *ids))
@@ -104,6 +108,10 @@ class Decision:
             raise not_found(kind, ids)
         return aggregate
 
+    def ahead(self, kind: type[A], ids: Iterable[tuple[str, ...]]) -> None:
+        """Read the aggregates that a command or a rule looks at next, all at once."""
+        self._ahead(kind, (stream_of(kind, *each) for each in ids))
+
     def all(self, kind: type[A], deal: str) -> list[A]:
         """Every aggregate of that kind under a deal, in order of its id."""
         streams = set(self._source.streams(kind.kind, deal))
@@ -113,6 +121,7 @@ class Decision:
             for stream, aggregate in self._aggregates.items()
             if isinstance(aggregate, kind) and aggregate.exists
         )
+        self._ahead(kind, streams)
         loaded = [self._load(kind, stream) for stream in sorted(streams)]
         return [one for one in loaded if one.deal == deal and one.exists]
 
@@ -158,7 +167,15 @@ class Decision:
         known = self._aggregates.get(stream)
         if known is None:
             known = self._source.load(kind, stream)
-            self._aggregates[stream] = known
-            self.expects[stream] = known.version
+            self._take(known)
         assert isinstance(known, kind)
         return known
+
+    def _ahead(self, kind: type[A], streams: Iterable[str]) -> None:
+        unknown = sorted({one for one in streams if one not in self._aggregates})
+        for found in self._source.several(kind, unknown) if unknown else ():
+            self._take(found)
+
+    def _take(self, aggregate: Aggregate) -> None:
+        self._aggregates[aggregate.id] = aggregate
+        self.expects[aggregate.id] = aggregate.version

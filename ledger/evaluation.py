@@ -227,6 +227,7 @@ class _Facts:
         if self.terms.unlock_basis == "high_water":
             return certificate.rated.watts
         total = 0
+        self.world.ahead(System, ((one.system,) for one in certificate.systems))
         for counted in certificate.systems:
             system = self.world.get(System, counted.system)
             mine = (system.certificate, system.deal) == (certificate.name, self.deal)

@@ -7,7 +7,7 @@ from its events; `apply` never refuses, because history must load for ever.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -165,7 +165,11 @@ def stream_of(kind: type[Aggregate], *ids: str) -> str:
 
 def fold(kind: type[A], stream: str, events: Iterable[Event[Any]]) -> A:
     """The aggregate of a stream, folded from all its events less the reversed ones."""
-    aggregate, history = kind(stream), list(events)
+    return fold_on(kind(stream), list(events))
+
+
+def fold_on(aggregate: A, history: Sequence[Event[Any]]) -> A:
+    """The same aggregate with later events folded in, less those that they reverse."""
     gone = {e.data.version for e in history if isinstance(e.data, Reversed)}
     for event in history:
         aggregate.fold(event, counts=event.version not in gone)
@@ -196,6 +200,9 @@ class World(Protocol):
 
     def need(self, kind: type[A], *ids: str) -> A:
         """The same, or NotFound."""
+
+    def ahead(self, kind: type[A], ids: Iterable[tuple[str, ...]]) -> None:
+        """Read aggregates that are looked at next, in few queries; nobody must ask."""
 
     def all(self, kind: type[A], deal: str) -> list[A]:
         """Every aggregate of that kind in a deal, in order of its id."""

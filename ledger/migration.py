@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
 from ledger.database import database_of, shown
 from ledger.errors import IntegrityFailure
 from ledger.log import Head, read_head
@@ -21,21 +24,22 @@ class Migrated:
     head: Head
 
 
-def migrate(url: str) -> Migrated:
+def migrate(url: str, beside: sa.MetaData) -> Migrated:
     """Bring the ledger at a URL to this version's schema; what is recorded stays.
 
-    LedgerUnavailable where there is none, or a newer one.
+    The tables `beside` the record are made anew, and empty. LedgerUnavailable where
+    there is no ledger, or a newer one.
     """
     store = open_store(url, check=known_schema)
     try:
         before = known_schema(store.engine)
-        head = _upgrade(store) if before < SCHEMA else store.head()
+        head = _upgrade(store, beside) if before < SCHEMA else store.head()
         return Migrated(before, SCHEMA, head)
     finally:
         store.close()
 
 
-def _upgrade(store: Store) -> Head:
+def _upgrade(store: Store, beside: sa.MetaData) -> Head:
     from alembic import command
     from alembic.config import Config
 
@@ -47,9 +51,19 @@ def _upgrade(store: Store) -> Head:
         head = read_head(connection)
         config.attributes["connection"] = connection
         command.upgrade(config, str(SCHEMA))
+        _make_anew(connection, beside)
         if read_head(connection) != head:
             raise IntegrityFailure(
                 f"{shown(store.engine.url)}: the migration moved the tree head; "
                 "it was undone, and nothing was changed."
             )
     return head
+
+
+def _make_anew(connection: Connection, beside: sa.MetaData) -> None:
+    """Drop every view's table, also of views that are no more, and make today's."""
+    for name in sa.inspect(connection).get_table_names():
+        if name.startswith("view_"):
+            connection.exec_driver_sql(f"DROP TABLE {name}")
+    beside.create_all(connection, checkfirst=False)
+    database_of(connection.engine).protect(connection, beside.sorted_tables)

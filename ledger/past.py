@@ -44,6 +44,9 @@ class Past:
             raise not_found(kind, ids)
         return found
 
+    def ahead(self, _kind: type[A], _ids: Iterable[tuple[str, ...]]) -> None:
+        """Nothing to do: all that there is stands in memory."""
+
     def all(self, kind: type[A], deal: str) -> list[A]:
         """Every aggregate of that kind in a deal, in order of its id."""
         mine = sorted(self._kinds.get(kind.kind, {}).items())

@@ -8,7 +8,7 @@ prepared by name. Reads are of one snapshot; an append holds the tree head's row
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -215,15 +215,8 @@ def write(
     parts, values = [], []
     for number, (table, given) in enumerate(rows):
         if given:
-            arrays = ", ".join(
-                f"%b::{_ARRAYS[column.type.python_type]}" for column in table.columns
-            )
-            names = ", ".join(f'"{column.name}"' for column in table.columns)
-            parts.append(
-                f"i{number} AS (INSERT INTO {table.name} ({names}) "  # noqa: S608 - names of our own
-                f"SELECT * FROM unnest({arrays}))"
-            )
-            values += [list(column) for column in zip(*given, strict=True)]
+            parts.append(f"i{number} AS ({_insertion(table)})")
+            values += _by_column(given)
     parts.append(
         "moved AS (UPDATE tree_head SET size = %s, root = %b, frontier = %b, "
         "recorded_at = %s)"
@@ -232,6 +225,51 @@ def write(
         f"WITH {', '.join(parts)} SELECT pg_notify('{CHANNEL}', '')",
         (*values, *head),
     )
+
+
+def _insertion(table: sa.Table) -> str:
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    arrays = _arrays(table.columns)
+    return f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays})"  # noqa: S608 - names of our own
+
+
+def _arrays(columns: Iterable[sa.Column[Any]]) -> str:
+    return ", ".join(f"%b::{_ARRAYS[column.type.python_type]}" for column in columns)
+
+
+def _by_column(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def upsert(
+    connection: Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Put rows in place of those of their key, in one statement."""
+    if rows:
+        keys = ", ".join(f'"{column.name}"' for column in table.primary_key)
+        rest = ", ".join(
+            f'"{column.name}" = excluded."{column.name}"'
+            for column in table.columns
+            if not column.primary_key
+        )
+        connection.exec_driver_sql(
+            f"{_insertion(table)} ON CONFLICT ({keys}) DO UPDATE SET {rest}",
+            tuple(_by_column(rows)),
+        )
+
+
+def remove(
+    connection: Connection, table: sa.Table, keys: Sequence[tuple[Any, ...]]
+) -> None:
+    """Delete the rows of primary keys, in one statement."""
+    if keys:
+        names = ", ".join(f'"{column.name}"' for column in table.primary_key)
+        arrays = _arrays(table.primary_key)
+        connection.exec_driver_sql(
+            f"DELETE FROM {table.name} WHERE ({names}) IN "  # noqa: S608 - names of our own
+            f"(SELECT * FROM unnest({arrays}))",
+            tuple(_by_column(keys)),
+        )
 
 
 def waker(engine: Engine) -> Waker:

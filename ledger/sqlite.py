@@ -132,6 +132,34 @@ def _insertion(table: sa.Table) -> str:
     return f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 - names of our own
 
 
+def upsert(
+    connection: Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Put rows in place of those of their key."""
+    if rows:
+        connection.exec_driver_sql(_replacement(table), list(rows))
+
+
+@lru_cache
+def _replacement(table: sa.Table) -> str:
+    keys = ", ".join(f'"{column.name}"' for column in table.primary_key)
+    rest = ", ".join(
+        f'"{column.name}" = excluded."{column.name}"'
+        for column in table.columns
+        if not column.primary_key
+    )
+    return f"{_insertion(table)} ON CONFLICT ({keys}) DO UPDATE SET {rest}"
+
+
+def remove(
+    connection: Connection, table: sa.Table, keys: Sequence[tuple[Any, ...]]
+) -> None:
+    """Delete the rows of primary keys."""
+    alike = " AND ".join(f'"{column.name}" = ?' for column in table.primary_key)
+    if keys:
+        connection.exec_driver_sql(f"DELETE FROM {table} WHERE {alike}", list(keys))  # noqa: S608 - names of our own
+
+
 def waker(_engine: Engine) -> Waker:
     """Look again and again: a file wakes nobody."""
     return Waker(POLL_S)

@@ -58,6 +58,7 @@ from ledger.tables import (
     head,
     metadata,
     nodes,
+    snapshots,
     tracking,
 )
 from ledger.transcoding import EventToStore, envelope, stamp_time
@@ -91,6 +92,11 @@ PAGE: Final = 1000
 _STREAM: Final = sa.select(
     events.c.stream, events.c.version, events.c.type, events.c.data
 ).where(events.c.stream == sa.bindparam("stream"))
+_HISTORIES: Final = (
+    sa.select(events.c.stream, events.c.position, events.c.data)
+    .where(events.c.stream.in_(sa.bindparam("streams", expanding=True)))
+    .order_by(events.c.stream, events.c.version)
+)
 _NOTIFICATIONS: Final = sa.select(
     events.c.stream,
     events.c.version,
@@ -176,6 +182,7 @@ class Store(ApplicationRecorder, TrackingRecorder):
         extents: Mapping[str, int] | None = None,
         commands: Sequence[Submission] = (),
         batch: str | None = None,
+        taken: Sequence[tuple[Any, ...]] = (),
         **unknown: Any,
     ) -> Sequence[int]:
         """Append events in one transaction; their positions.
@@ -184,7 +191,7 @@ class Store(ApplicationRecorder, TrackingRecorder):
         `counts` each kind and deal that it read all of to how many it found, `extents`
         each deal whose whole history it read to its last position;
         `commands` are the submissions whose events these are, in order; `batch` is the
-        batch's id. IntegrityError where any stream has moved on, or a command is known.
+        batch's id, and `taken` are snapshots to keep. IntegrityError where any stream has moved on, or a command is known.
         """
         # The library hands over `tracking=None`; what says something must be heard.
         given = [name for name, value in unknown.items() if value is not None]
@@ -204,6 +211,7 @@ class Store(ApplicationRecorder, TrackingRecorder):
                 for count, event in enumerate(stored_events, start=1)
             ]
             append(connection, before, rows, commands)
+            database_of(self.engine).upsert(connection, snapshots, taken)
         return list(range(before.size + 1, before.size + len(rows) + 1))
 
     def _now(self, of_database: datetime | None) -> datetime:
@@ -233,6 +241,20 @@ class Store(ApplicationRecorder, TrackingRecorder):
                 query.order_by(order).limit(limit), {"stream": str(originator_id)}
             ).all()
         return [StoredEvent(*row) for row in found]
+
+    def histories(
+        self, streams: Sequence[str]
+    ) -> Iterator[tuple[str, list[tuple[int, bytes]]]]:
+        """Each of some streams with its events' positions and bytes; none where new."""
+        for start in range(0, len(streams), IN_CHUNK):
+            some = streams[start : start + IN_CHUNK]
+            found: dict[str, list[tuple[int, bytes]]] = {one: [] for one in some}
+            with self.reading() as connection:
+                for stream, position, data in connection.execute(
+                    _HISTORIES, {"streams": some}
+                ):
+                    found[stream].append((position, data))
+            yield from found.items()
 
     def select_notifications(
         self,

@@ -11,7 +11,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 """The version of all tables, the views' too; a ledger of another one is not touched.
 
 Whatever changes a table, or adds one, raises this and adds a step to `migrations`.
@@ -23,6 +23,8 @@ Name: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 _Position = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 _READ: Final = {"writer": ""}
 _ONCE: Final = {"writer": "INSERT"}
+CACHE: Final = {"writer": "INSERT, UPDATE, DELETE"}
+"""Of what can be made anew from the record: whoever may write, may do so."""
 
 meta = sa.Table(
     "accord_meta",
@@ -103,6 +105,16 @@ tracking = sa.Table(
     sa.Column("application_name", Name, primary_key=True),
     sa.Column("notification_id", sa.BigInteger, nullable=False),
     info={"writer": "INSERT, UPDATE"},
+)
+snapshots = sa.Table(
+    # Beside the record: what an aggregate's events give, so that they need not be read.
+    "snapshots",
+    metadata,
+    sa.Column("stream", Name, primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("software", Name, nullable=False),
+    sa.Column("state", sa.LargeBinary, nullable=False),
+    info=CACHE,
 )
 refused = sa.Table(
     # Beside the record: no hash covers it.

@@ -19,6 +19,8 @@ from sqlalchemy.engine import Connection
 from ledger.errors import IntegrityFailure, LedgerUnavailable
 from ledger.event import Event
 from ledger.log import read_head
+from ledger.snapshot import check_snapshots
+from ledger.snapshot import forget as drop_snapshots
 from ledger.store import Store
 from ledger.transcoding import to_json
 from projections.history import history, marks, reversed_by, reversed_in
@@ -99,11 +101,16 @@ class Projections:
     def rebuild(
         self, names: Sequence[str] | None = None, progress: Progress | None = None
     ) -> int:
-        """Fold views anew from the first event; how many events that were."""
+        """Fold views anew from the first event; how many events that were.
+
+        With all views go the snapshots, which are taken again as the record grows.
+        """
         chosen = [view for view in VIEWS if names is None or view.name in names]
         with self.store.writing() as connection:
             for view in chosen:
                 begin_anew(connection, view)
+            if names is None:
+                drop_snapshots(connection)
         return sum(self._batches(chosen, progress))
 
     def _batches(
@@ -223,7 +230,7 @@ class Projections:
 
         Returns how many rows were compared.
         """
-        compared = 0
+        compared = check_snapshots(self.store)
         with self.store.reading() as connection:
             known = tracked(connection)
             for number, view in enumerate(VIEWS, start=1):

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import sqlalchemy as sa
 
-from ledger.tables import Name
-
-WRITER: Final = {"writer": "INSERT, UPDATE, DELETE"}
-"""Rows of views are folded anew whenever that is due: whoever may write, may do so."""
+from ledger.tables import CACHE, Name
 
 metadata = sa.MetaData()
 tracking = sa.Table(
@@ -18,7 +13,7 @@ tracking = sa.Table(
     sa.Column("name", Name, primary_key=True),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("position", sa.BigInteger, nullable=False),
-    info=WRITER,
+    info=CACHE,
 )
 
 
@@ -30,6 +25,6 @@ def table_of(name: str, meta: sa.MetaData = metadata) -> sa.Table:
         sa.Column("deal", Name, primary_key=True),
         sa.Column("key", Name, primary_key=True),
         sa.Column("body", sa.LargeBinary, nullable=False),
-        info=WRITER,
+        info=CACHE,
         extend_existing=True,
     )

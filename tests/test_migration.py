@@ -21,8 +21,8 @@ from ledger.migration import migrate
 from ledger.store import create_store, open_store
 from projections.projector import Projections, view_tables
 
-OLD = ("0.1.0", "0.2.0")
-"""Those of schema 1."""
+OLD = {"0.1.0": 1, "0.2.0": 1, "0.3.0": 2}
+"""Releases of an older schema, with the schema of each."""
 
 
 def shape(path: Path) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def shape(path: Path) -> dict[str, Any]:
 def older(tmp_path: Path) -> Path:
     """A ledger as the first release left it."""
     path = tmp_path / "old.db"
-    shutil.copy(RELEASES / f"ledger-{OLD[0]}.db", path)
+    shutil.copy(RELEASES / "ledger-0.1.0.db", path)
     return path
 
 
@@ -55,8 +55,8 @@ def test_a_migrated_ledger_is_as_a_new_one(tmp_path: Path, version: str) -> None
     shutil.copy(RELEASES / f"ledger-{version}.db", path)
     made, _ = create_store(f"sqlite:///{new}", beside=view_tables())
     made.close()
-    report = migrate(f"sqlite:///{path}")
-    assert (report.before, report.now) == (1, tables.SCHEMA)
+    report = migrate(f"sqlite:///{path}", view_tables())
+    assert (report.before, report.now) == (OLD[version], tables.SCHEMA)
     assert (report.head.size, report.head.root.hex()) == HEADS[version]
     assert shape(path) == shape(new)
     store = open_store(f"sqlite:///{path}")
@@ -77,11 +77,11 @@ def test_nothing_migrates_behind_the_users_back(
     before = older.read_bytes()
     for words in (["list"], ["verify"], ["init"], ["views", "rebuild"], ["demo"]):
         said = fails(1, *words)
-        assert "has schema 1, which is older than the 2" in said
+        assert "has schema 1, which is older than the 3" in said
         assert "'accord migrate'" in said
     assert older.read_bytes() == before
-    assert "from schema 1 to 2: 407 events" in done("migrate").stderr
-    assert "has schema 2 already" in done("migrate").stderr
+    assert "from schema 1 to 3: 407 events" in done("migrate").stderr
+    assert "has schema 3 already" in done("migrate").stderr
     assert done("verify", "--views").stdout.startswith("ok: 407 events")
 
 
@@ -89,19 +89,21 @@ def test_a_ledger_of_today_is_left_as_it_is(desk: Desk) -> None:
     """There is nothing to do, and it says so."""
     desk.do("agreement open", title="T", capital=["acme"], capacity=["orion"])
     head = desk.store.head()
-    assert migrate(desk.url) == migration.Migrated(tables.SCHEMA, tables.SCHEMA, head)
+    assert migrate(desk.url, view_tables()) == migration.Migrated(
+        tables.SCHEMA, tables.SCHEMA, head
+    )
 
 
 def test_what_cannot_be_migrated(tmp_path: Path, desk: Desk) -> None:
     """A newer ledger, and what is none, is refused."""
     with desk.store.writing() as connection:
         connection.exec_driver_sql(
-            "UPDATE accord_meta SET value = '3' WHERE key = 'schema'"
+            "UPDATE accord_meta SET value = '4' WHERE key = 'schema'"
         )
-    with pytest.raises(LedgerUnavailable, match="schema 3, which is newer than the 2"):
-        migrate(desk.url)
+    with pytest.raises(LedgerUnavailable, match="schema 4, which is newer than the 3"):
+        migrate(desk.url, view_tables())
     with pytest.raises(LedgerUnavailable, match=r"(no|not a) ledger"):
-        migrate(address(tmp_path / "nothing.db"))
+        migrate(address(tmp_path / "nothing.db"), view_tables())
 
 
 @pytest.mark.sqlite
@@ -113,5 +115,5 @@ def test_a_migration_is_whole_or_nothing(
     heads = iter([Head(407, b"", b"", ""), Head(406, b"", b"", "")])
     monkeypatch.setattr(migration, "read_head", lambda _: next(heads))
     with pytest.raises(IntegrityFailure, match="moved the tree head; it was undone"):
-        migrate(f"sqlite:///{older}")
+        migrate(f"sqlite:///{older}", view_tables())
     assert shape(older) == before

@@ -17,7 +17,7 @@ from ledger.integrity import verify
 from ledger.migration import migrate
 from ledger.store import open_store
 from ledger.transcoding import EventMapper, decode, envelope
-from projections.projector import Projections
+from projections.projector import Projections, view_tables
 
 pytestmark = pytest.mark.sqlite
 
@@ -67,7 +67,7 @@ def test_every_ledger_ever_written_migrates(tmp_path: Path, version: str) -> Non
     """A release's ledger verifies with the same tree head, and its views agree."""
     path = tmp_path / "accord.db"
     shutil.copy(RELEASES / f"ledger-{version}.db", path)
-    migrate(f"sqlite:///{path}")
+    migrate(f"sqlite:///{path}", view_tables())
     store = open_store(f"sqlite:///{path}")
     report = verify(store)
     assert (report.events, report.root) == HEADS[version]

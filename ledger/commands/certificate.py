@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Any
 
@@ -16,10 +17,11 @@ from ledger.capacity import (
     TookEffect,
     on_basis,
 )
+from ledger.commands.reads import Ids, reads
 from ledger.consequences import relock
 from ledger.decision import Decision
 from ledger.delivery import System, SystemCertified, SystemDecertified
-from ledger.event import Event, EventData
+from ledger.event import Aggregate, Event, EventData, World
 from ledger.values import Id, Power, Slug, SystemId
 
 CertificateId = Annotated[Id, "the certificate"]
@@ -45,6 +47,15 @@ def draft(
     _record(decision, certificate, data)
 
 
+def _counted(
+    world: World, deal: str, *, certificate: Id, **_: Any
+) -> Iterable[tuple[type[Aggregate], Ids]]:
+    """The systems that a certificate counts."""
+    systems = world.get(Certificate, deal, certificate).systems
+    return ((System, (counted.system,)) for counted in systems)
+
+
+@reads(_counted)
 def issue(
     decision: Decision,
     certificate: CertificateId,
@@ -81,6 +92,7 @@ def countersign(decision: Decision, certificate: CertificateId) -> None:
     _record(decision, certificate, Countersigned(party=Slug(decision.party)))
 
 
+@reads(_counted)
 def bring_into_effect(decision: Decision, certificate: CertificateId) -> None:
     """Bring a certificate that every party countersigned into effect.
 
@@ -102,6 +114,7 @@ def bring_into_effect(decision: Decision, certificate: CertificateId) -> None:
         )
 
 
+@reads(_counted)
 def revoke(
     decision: Decision,
     certificate: CertificateId,

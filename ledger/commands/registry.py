@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -32,10 +33,13 @@ from ledger.commands import (
     sku,
     system,
 )
+from ledger.commands.reads import Ids, read_by
+from ledger.delivery import System
 from ledger.errors import InvalidValue
+from ledger.event import Aggregate, World
 from ledger.provenance import Evidence, Status
 from ledger.transcoding import from_builtins
-from ledger.values import parse_date
+from ledger.values import SystemId, parse_date
 
 MODULES: Final = (
     agreement,
@@ -73,7 +77,7 @@ class Parameter:
     required: bool
     default: Any
 
-    @property
+    @cached_property
     def optional_of(self) -> Any:
         """The type without `| None`."""
         if isinstance(self.kind, types.UnionType):
@@ -82,12 +86,12 @@ class Parameter:
                 return rest[0]
         return self.kind
 
-    @property
+    @cached_property
     def repeated(self) -> bool:
         """Whether it is a list, given by repeating the option."""
         return get_origin(self.optional_of) is tuple
 
-    @property
+    @cached_property
     def item(self) -> Any:
         """The type of one value of it."""
         kind = self.optional_of
@@ -110,6 +114,17 @@ class Command:
     def name(self) -> str:
         """Noun and verb, `agreement sign-loi`."""
         return f"{self.noun} {self.verb}"
+
+    @cached_property
+    def _systems(self) -> tuple[Parameter, ...]:
+        return tuple(one for one in self.parameters if one.item is SystemId)
+
+    def systems_of(self, arguments: Mapping[str, Any]) -> Iterator[SystemId]:
+        """The systems that decoded arguments name."""
+        for parameter in self._systems:
+            value = arguments.get(parameter.name)
+            if value is not None:
+                yield from value if parameter.repeated else (value,)
 
     def decode(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Plain parameters, under their own names, as the function's arguments.
@@ -135,6 +150,21 @@ class Command:
         if wrong:
             raise InvalidValue("; ".join(wrong) + ".")
         return arguments
+
+
+def read_ahead(
+    world: World, asked: Iterable[tuple[Command, str, dict[str, Any]]]
+) -> None:
+    """Read what commands will look at, in few queries: systems, then the rest."""
+    commands = list(asked)
+    named = (one for command, _, given in commands for one in command.systems_of(given))
+    world.ahead(System, ((one,) for one in named))
+    rest: dict[type[Aggregate], list[Ids]] = {}
+    for command, deal, given in commands:
+        for kind, ids in read_by(command.run, world, deal, given):
+            rest.setdefault(kind, []).append(ids)
+    for kind, many in rest.items():
+        world.ahead(kind, many)
 
 
 def _decode(value: Any, kind: Any) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
+from ledger.commands.reads import Ids, reads
 from ledger.commands.registration import register
 from ledger.decision import Decision
 from ledger.delivery import (
@@ -27,7 +29,7 @@ from ledger.delivery import (
     SlotVacated,
     System,
 )
-from ledger.event import Event, EventData
+from ledger.event import Aggregate, Event, EventData, World
 from ledger.values import Id, Power, SystemId
 
 AnySystem = Annotated[SystemId, "the system: manufacturer and serial"]
@@ -62,6 +64,23 @@ def receive(
     _record(decision, system, Received(site=site, condition=condition))
 
 
+def _place(
+    world: World, _deal: str, *, system: SystemId, hall: Id, place: Id
+) -> Iterable[tuple[type[Aggregate], Ids]]:
+    """The place that a system is to take."""
+    site = world.get(System, system).site
+    return [(Slot, (site, hall, place))] if site else []
+
+
+def _held(
+    world: World, _deal: str, *, system: SystemId, **_: Any
+) -> Iterable[tuple[type[Aggregate], Ids]]:
+    """The place that a system leaves."""
+    place = world.get(System, system).slot
+    return [(Slot, place)] if place else []
+
+
+@reads(_place)
 def install(
     decision: Decision,
     system: AnySystem,
@@ -160,6 +179,7 @@ def accept(
     )
 
 
+@reads(_held)
 def reject(decision: Decision, system: AnySystem, *, ground: Ground) -> None:
     """Reject a system, for the accepting party; it leaves its place.
 
@@ -219,6 +239,7 @@ def return_to_service(decision: Decision, system: AnySystem) -> None:
     _record(decision, system, ReturnedToService())
 
 
+@reads(_held)
 def return_(decision: Decision, system: AnySystem, *, ground: Ground) -> None:
     """Record that a system went back to the maker for good; it leaves its place.
 
@@ -227,6 +248,7 @@ def return_(decision: Decision, system: AnySystem, *, ground: Ground) -> None:
     _leave(decision, system, ReturnedToMaker(ground=ground))
 
 
+@reads(_held)
 def replace(
     decision: Decision,
     system: AnySystem,
@@ -259,6 +281,7 @@ def derate(
     _record(decision, system, Derated(old=old, new=new))
 
 
+@reads(_held)
 def decommission(decision: Decision, system: AnySystem, *, ground: Ground) -> None:
     """Take a system out of service for good; it leaves its place.
 
