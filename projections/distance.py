@@ -26,7 +26,7 @@ from projections.certificates import CERTIFICATES, certified_watts
 from projections.commitment import COMMITMENT, TrancheRow, money_of, plain
 from projections.conditions import CONDITIONS
 from projections.deals import DEALS, agreement_of
-from projections.fleet import FLEET, rated_watts
+from projections.fleet import FLEET, totals_of
 from projections.milestones import MILESTONES
 from projections.observations import OBSERVATIONS
 from projections.plan import PLAN, month_reaching
@@ -88,7 +88,7 @@ def _met(book: Book, leaf: Trigger) -> bool:
         case CapacityCertified(at_least=power):
             return certified_watts(book) >= power.watts
         case CapacityPurchased(at_least=power):
-            return rated_watts(book.rows(FLEET))["ordered"] >= power.watts
+            return totals_of(book).ordered >= power.watts
         case MilestoneAchieved(milestone=name):
             found = book.rows(MILESTONES).get(name)
             return (
@@ -215,12 +215,10 @@ def _line(book: Book, tranche: TrancheRow) -> Distance:
 
 def _pipeline(book: Book) -> int:
     """Systems on order or on their way, not accepted yet."""
-    rows = list(book.rows(FLEET))
-    ordered: int = sum(row.quantity for row in rows if row.kind == "line")
+    totals = totals_of(book)
     done = {"accepted", "rejected", "returned", "decommissioned"}
-    return max(
-        0, ordered - sum(1 for r in rows if r.kind == "system" and r.state in done)
-    )
+    there = (one.systems for one in totals.groups.values() if one.state in done)
+    return max(0, totals.systems_ordered - sum(there))
 
 
 def _needed(book: Book, gap: int | None) -> str:
@@ -229,8 +227,7 @@ def _needed(book: Book, gap: int | None) -> str:
         return "0"
     terms = agreement_of(book).known_terms
     found = {}
-    for row in book.rows(FLEET):
-        if row.kind == "line":
-            each = on_basis(row.watts, terms).watts
-            found[row.sku] = -(-gap // each) if each else 0
+    for sku, watts in totals_of(book).skus.items():
+        each = on_basis(watts, terms).watts
+        found[sku] = -(-gap // each) if each else 0
     return ", ".join(f"{many} {sku}" for sku, many in sorted(found.items())) or "-"

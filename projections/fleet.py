@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from datetime import date
 from typing import Any, Final
+
+import msgspec
 
 from ledger import delivery
 from ledger.event import Event
@@ -25,7 +26,6 @@ ENTERED: Final[dict[type, str]] = {
 }
 # How far up the ladder a system that is out still counts: what went back was shipped.
 COUNTS_TO: Final = {
-    "allocated": "ordered",
     "rejected": "received",
     "returned": "shipped",
     "decommissioned": "shipped",
@@ -34,26 +34,112 @@ COUNTS_TO: Final = {
 }
 
 
-class FleetRow(FoldRow):
-    """A system, or a line of an order (`order/…`)."""
+SYSTEM: Final = "system"
+TOTALS: Final = "totals"
 
-    kind: str
+
+class SystemRow(FoldRow, tag_field="row", tag="system"):
+    """A system; `of_line` are the watts that its line of the order counts for each."""
+
     order: str
     line: int
     sku: str
     sku_version: int
     watts: int
+    of_line: int | None = None
     gpu_packages: int = 0
     gpu_dies: int = 0
-    quantity: int = 0
     state: str = "allocated"
     outage: str | None = None
     site: str = ""
     since: date | None = None
 
+    @property
+    def shown_state(self) -> str:
+        """Where it is: the outage that it is in, else how far it came."""
+        return self.outage or self.state
+
+    @property
+    def held(self) -> bool:
+        """Whether it takes up one of its line: what was replaced does no longer."""
+        return self.state != "replaced"
+
+    @property
+    def beyond(self) -> int:
+        """What its own watts add to those of its line: nothing before it is shipped."""
+        if self.of_line is None or self.state == "allocated" or not self.held:
+            return 0
+        return self.watts - self.of_line
+
+
+class Line(msgspec.Struct, omit_defaults=True):
+    """A line of an order, with the number of its systems."""
+
+    sku: str
+    watts: int
+    quantity: int
+    allocated: int = 0
+
+
+class OrderRow(FoldRow, tag_field="row", tag="order"):
+    """An order; `beyond` is what its systems' own watts add to those of their lines."""
+
+    lines: dict[int, Line]
+    beyond: int = 0
+
+    @property
+    def ordered(self) -> int:
+        """Rated watts on order."""
+        lines = self.lines.values()
+        return self.beyond + sum(line.quantity * line.watts for line in lines)
+
+
+class Group(msgspec.Struct, omit_defaults=True):
+    """The systems that are alike in site, SKU version, state and outage, added up."""
+
+    site: str
+    sku: str
+    sku_version: int
+    state: str
+    outage: str | None = None
+    systems: int = 0
+    gpu_packages: int = 0
+    gpu_dies: int = 0
+    watts: int = 0
+
+    @property
+    def shown_state(self) -> str:
+        """Where they are."""
+        return self.outage or self.state
+
+
+class TotalsRow(FoldRow, tag_field="row", tag="totals"):
+    """All orders and all systems added up, so that no answer has to look at each."""
+
+    ordered: int = 0
+    systems_ordered: int = 0
+    skus: dict[str, int] = msgspec.field(default_factory=dict)
+    groups: dict[str, Group] = msgspec.field(default_factory=dict)
+
+    def rated(self) -> dict[str, int]:
+        """Rated watts at each rung, `ordered` to `accepted`."""
+        watts = {"ordered": self.ordered, **dict.fromkeys(LADDER, 0)}
+        for group in self.groups.values():
+            for rung in rungs_to(group.shown_state):
+                watts[rung] += group.watts
+        return watts
+
+    def out_of_service(self) -> bool:
+        """Whether systems that were delivered are not in service now."""
+        out = {"rejected", "returned", "decommissioned"}
+        return any(one.outage or one.state in out for one in self.groups.values())
+
 
 FLEET: Final = View(
-    "fleet", 1, "Where is every system, and how much power is that?", FleetRow
+    "fleet",
+    2,
+    "Where is every system, and how much power is that?",
+    SystemRow | OrderRow | TotalsRow,
 )
 
 
@@ -71,110 +157,115 @@ class FleetLine(Frozen):
     unit: str
 
 
-def counted_to(row: FleetRow) -> str | None:
-    """The highest rung at which a system counts; None where it counts nowhere."""
-    state = row.outage or row.state
-    if state == "replaced":
-        return None
-    return COUNTS_TO.get(state, state)
+def rungs_to(state: str) -> tuple[str, ...]:
+    """The rungs of the ladder at which a system in a state counts, from the lowest."""
+    top = COUNTS_TO.get(state, state)
+    return LADDER[: LADDER.index(top) + 1] if top in LADDER else ()
 
 
-def rated_watts(rows: Iterable[FleetRow]) -> dict[str, int]:
-    """Rated watts of systems and order lines at each rung, `ordered` to `accepted`.
-
-    Of some of the rows it is their part of the whole: orders add up, and systems do.
-    """
-    rows = list(rows)
-    watts = dict.fromkeys(("ordered", *LADDER), 0)
-    left: dict[str, FleetRow] = {}
-    for row in rows:
-        if row.kind == "line":
-            watts["ordered"] += row.quantity * row.watts
-            left[f"{row.order}/{row.line}"] = row
-    for row in rows:
-        if row.kind != "system":
-            continue
-        top = counted_to(row)
-        if top is None:
-            continue
-        line = left.get(f"{row.order}/{row.line}")
-        if line is not None and top != "ordered":
-            # An allocated system counts with its own watts, not the SKU's.
-            watts["ordered"] += row.watts - line.watts
-        for rung in LADDER[: LADDER.index(top) + 1] if top in LADDER else ():
-            watts[rung] += row.watts
-    return watts
+def totals_of(book: Book) -> TotalsRow:
+    """The fleet of a deal, added up."""
+    return _totals(book.rows(FLEET))
 
 
-def out_of_service(rows: Rows[FleetRow]) -> list[str]:
-    """Systems that were delivered and are not in service now."""
-    out = {"rejected", "returned", "decommissioned"}
-    return [
-        row.key
-        for row in rows
-        if row.kind == "system" and (row.outage or row.state in out)
-    ]
+def system_of(book: Book, name: str) -> SystemRow | None:
+    """A system of a deal."""
+    row = book.rows(FLEET).get(f"{SYSTEM}/{name}")
+    return row if isinstance(row, SystemRow) else None
+
+
+def order_of(book: Book, name: str) -> OrderRow | None:
+    """An order of a deal."""
+    return _order(book.rows(FLEET), name)
+
+
+def _totals(rows: Rows[Any]) -> TotalsRow:
+    row = rows.get(TOTALS)
+    return row if isinstance(row, TotalsRow) else TotalsRow(key=TOTALS)
+
+
+def _order(rows: Rows[Any], name: str) -> OrderRow | None:
+    row = rows.get(f"order/{name}")
+    return row if isinstance(row, OrderRow) else None
+
+
+def _looks_at(event: Event[Any]) -> Iterable[str]:
+    return (event.stream,)
+
+
+def _named(event: Event[Any]) -> str:
+    return event.stream.rpartition("/")[2]
 
 
 @FLEET.on(delivery.OrderPlaced)
-def _placed(rows: Rows[FleetRow], event: Event[delivery.OrderPlaced]) -> None:
-    order = event.stream.rpartition("/")[2]
-    for line in event.data.lines:
-        rows.put(
-            FleetRow(
-                key=f"order/{order}/{line.line}",
-                kind="line",
-                order=order,
-                line=line.line,
-                sku=line.sku,
-                sku_version=line.sku_version,
-                watts=line.rated.watts,
-                quantity=line.quantity,
-                since=event.on,
-            )
-        )
+def _placed(rows: Rows[Any], event: Event[delivery.OrderPlaced]) -> None:
+    lines = {
+        line.line: Line(line.sku, line.rated.watts, line.quantity)
+        for line in event.data.lines
+    }
+    before = _order(rows, _named(event))
+    _reorder(rows, OrderRow(key=f"order/{_named(event)}", lines=lines), before)
 
 
 @FLEET.on(delivery.OrderLineChanged)
-def _changed(rows: Rows[FleetRow], event: Event[delivery.OrderLineChanged]) -> None:
-    order = event.stream.rpartition("/")[2]
-    row = rows.get(f"order/{order}/{event.data.line}")
-    if row is not None:
-        row.quantity = event.data.new
-        rows.put(row)
+def _changed(rows: Rows[Any], event: Event[delivery.OrderLineChanged]) -> None:
+    order = _order(rows, _named(event))
+    if order is not None and event.data.line in order.lines:
+        after = msgspec.structs.replace(order, lines=_copied(order))
+        after.lines[event.data.line].quantity = event.data.new
+        _reorder(rows, after, order)
 
 
 @FLEET.on(delivery.OrderCancelled)
-def _cancelled(rows: Rows[FleetRow], event: Event[Any]) -> None:
-    order = event.stream.rpartition("/")[2]
-    allocated = Counter(
-        row.line
-        for row in rows
-        if row.kind == "system" and row.order == order and row.state != "replaced"
-    )
-    for row in list(rows):
-        if row.kind == "line" and row.order == order:
-            row.quantity = allocated[row.line]
-            rows.put(row)
+def _cancelled(rows: Rows[Any], event: Event[Any]) -> None:
+    order = _order(rows, _named(event))
+    if order is not None:
+        after = msgspec.structs.replace(order, lines=_copied(order))
+        for line in after.lines.values():
+            line.quantity = line.allocated
+        _reorder(rows, after, order)
+
+
+def _copied(order: OrderRow) -> dict[int, Line]:
+    return {key: msgspec.structs.replace(one) for key, one in order.lines.items()}
+
+
+def _reorder(rows: Rows[Any], after: OrderRow, before: OrderRow | None) -> None:
+    """Put an order in place of what it was, in the totals too."""
+    totals = _totals(rows)
+    for order, sign in ((before, -1), (after, 1)):
+        if order is not None:
+            totals.ordered += sign * order.ordered
+            for line in order.lines.values():
+                totals.systems_ordered += sign * line.quantity
+    for line in after.lines.values():
+        totals.skus[line.sku] = line.watts
+    rows.put(after)
+    rows.put(totals)
 
 
 @FLEET.on(delivery.Registered)
-def _registered(rows: Rows[FleetRow], event: Event[delivery.Registered]) -> None:
+def _registered(rows: Rows[Any], event: Event[delivery.Registered]) -> None:
     data = event.data
-    rows.put(
-        FleetRow(
-            key=event.stream.partition("/")[2],
-            kind="system",
-            order=data.order,
-            line=data.line,
-            sku=data.sku,
-            sku_version=data.sku_version,
-            watts=data.rated.watts,
-            gpu_packages=data.gpu_packages,
-            gpu_dies=data.gpu_dies,
-            since=event.on,
-        )
+    order = _order(rows, data.order)
+    line = order.lines.get(data.line) if order is not None else None
+    row = SystemRow(
+        key=event.stream,
+        order=data.order,
+        line=data.line,
+        sku=data.sku,
+        sku_version=data.sku_version,
+        watts=data.rated.watts,
+        of_line=line.watts if line is not None else None,
+        gpu_packages=data.gpu_packages,
+        gpu_dies=data.gpu_dies,
+        since=event.on,
     )
+    if order is not None and line is not None:
+        line.allocated += 1
+        rows.put(order)
+    _count(rows, row, 1)
+    rows.put(row)
 
 
 @FLEET.on(
@@ -184,15 +275,18 @@ def _registered(rows: Rows[FleetRow], event: Event[delivery.Registered]) -> None
     delivery.SentToRma,
     delivery.ReturnedToService,
     delivery.Derated,
+    reads=_looks_at,
 )
-def _entered(rows: Rows[FleetRow], event: Event[Any]) -> None:
-    row = rows.get(event.stream.partition("/")[2])
-    if row is None:
+def _entered(rows: Rows[Any], event: Event[Any]) -> None:
+    row = rows.get(event.stream)
+    if row is None or (
+        isinstance(event.data, delivery.Accepted) and not event.confirmed
+    ):
         return
+    beyond, held = row.beyond, row.held
+    _count(rows, row, -1)
     match event.data:
         case delivery.Accepted(rated=rated):
-            if not event.confirmed:
-                return
             row.state = "accepted"
             row.watts = rated.watts
         case delivery.Quarantined():
@@ -211,31 +305,61 @@ def _entered(rows: Rows[FleetRow], event: Event[Any]) -> None:
             if row.state in {"rejected", "returned", "replaced", "decommissioned"}:
                 row.outage = None
     row.since = event.on
+    _count(rows, row, 1)
     rows.put(row)
+    if (row.beyond, row.held) != (beyond, held):
+        _add(rows, row, row.beyond - beyond, row.held - held)
+
+
+def _count(rows: Rows[Any], row: SystemRow, sign: int) -> None:
+    """Count a system where it stands now or, with the sign -1, no longer."""
+    totals = _totals(rows)
+    alike = (row.site, row.sku, row.sku_version, row.state, row.outage)
+    name = "|".join(map(str, alike))
+    group = totals.groups.get(name)
+    if group is None:
+        group = totals.groups[name] = Group(*alike)
+    group.systems += sign
+    group.gpu_packages += sign * row.gpu_packages
+    group.gpu_dies += sign * row.gpu_dies
+    group.watts += sign * row.watts
+    if not group.systems:
+        del totals.groups[name]
+    rows.put(totals)
+
+
+def _add(rows: Rows[Any], row: SystemRow, watts: int, systems: int) -> None:
+    """Add to an order what one of its systems has beyond its line, or holds no more."""
+    order, totals = _order(rows, row.order), _totals(rows)
+    if order is None or row.line not in order.lines:
+        return
+    order.lines[row.line].allocated += systems
+    order.beyond += watts
+    totals.ordered += watts
+    rows.put(order)
+    rows.put(totals)
 
 
 @FLEET.answer(FleetLine, key=("site", "sku", "sku_version", "state"))
 def _fleet(book: Book) -> Drawn:
-    groups: dict[tuple[str, str, int, str], list[FleetRow]] = {}
-    for row in book.rows(FLEET):
-        if row.kind == "system":
-            state = row.outage or row.state
-            group = (row.site, row.sku, row.sku_version, state)
-            groups.setdefault(group, []).append(row)
+    totals = totals_of(book)
+    alike: dict[tuple[str, str, int, str], list[Group]] = {}
+    for group in totals.groups.values():
+        key = (group.site, group.sku, group.sku_version, group.shown_state)
+        alike.setdefault(key, []).append(group)
     lines = [
         FleetLine(
             site=site or "-",
             sku=sku,
             sku_version=version,
             state=state,
-            systems=len(systems),
-            gpu_packages=sum(row.gpu_packages for row in systems),
-            gpu_dies=sum(row.gpu_dies for row in systems),
-            power=str(sum(row.watts for row in systems)),
+            systems=sum(group.systems for group in groups),
+            gpu_packages=sum(group.gpu_packages for group in groups),
+            gpu_dies=sum(group.gpu_dies for group in groups),
+            power=str(sum(group.watts for group in groups)),
             unit="W",
         )
-        for (site, sku, version, state), systems in sorted(groups.items())
+        for (site, sku, version, state), groups in sorted(alike.items())
     ]
-    ordered = sum(row.quantity for row in book.rows(FLEET) if row.kind == "line")
     systems = sum(line.systems for line in lines)
-    return Drawn(lines, {"systems": systems, "ordered": ordered})
+    return Drawn(lines, {"systems": systems, "ordered": totals.systems_ordered})

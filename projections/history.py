@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -12,6 +12,9 @@ from sqlalchemy.engine import Connection
 from ledger.event import Event, Reversed
 from ledger.tables import events
 from ledger.transcoding import decode
+
+PAGE: Final = 1000
+"""Events that are held at once where many are read."""
 
 
 def history(
@@ -21,18 +24,17 @@ def history(
     after: int = 0,
     upto: int | None = None,
     as_of: date | None = None,
-    limit: int | None = None,
-) -> list[Event[Any]]:
+    among: sa.CompoundSelect[tuple[int]] | None = None,
+) -> Iterator[Event[Any]]:
     """The events of a deal, or of all, between two positions and effective by a day.
 
     What marks an event as reversed is among them whatever its own day: a reversal acts
-    on what is known, not on what was so.
+    on what is known, not on what was so. `among` limits them to some positions.
     """
     query = (
         sa.select(events.c.position, events.c.data)
         .where(events.c.position > after)
         .order_by(events.c.position)
-        .limit(limit)
     )
     if deal is not None:
         query = query.where(events.c.deal == deal)
@@ -41,7 +43,12 @@ def history(
     if as_of is not None:
         by_then = events.c.effective_on <= as_of.isoformat()
         query = query.where(sa.or_(by_then, events.c.type == Reversed.tag()))
-    return [decode(data, position=at) for at, data in connection.execute(query)]
+    if among is not None:
+        query = query.where(events.c.position.in_(among))
+    paged = {"yield_per": PAGE}
+    with connection.execute(query, execution_options=paged) as found:
+        for position, data in found:
+            yield decode(data, position=position)
 
 
 def marks(found: Iterable[Event[Any]]) -> Iterator[Event[Reversed]]:
@@ -54,10 +61,38 @@ def reversed_in(found: Iterable[Event[Any]]) -> frozenset[int]:
     return frozenset(mark.data.position for mark in marks(found))
 
 
-def reversed_by(connection: Connection, upto: int) -> frozenset[int]:
-    """The positions of all events that were reversed by a position of the record."""
-    query = sa.select(events.c.position, events.c.data).where(
-        events.c.type == Reversed.tag(), events.c.position <= upto
+def marks_by(
+    connection: Connection, upto: int, deal: str | None = None, after: int = 0
+) -> list[Event[Reversed]]:
+    """What marks events as reversed, between two positions of the record."""
+    query = (
+        sa.select(events.c.position, events.c.data)
+        .where(
+            events.c.type == Reversed.tag(),
+            events.c.position > after,
+            events.c.position <= upto,
+        )
+        .order_by(events.c.position)
     )
-    found = (decode(data, position=at) for at, data in connection.execute(query))
-    return reversed_in(found)
+    if deal is not None:
+        query = query.where(events.c.deal == deal)
+    return [decode(data, position=at) for at, data in connection.execute(query)]
+
+
+def reversed_by(
+    connection: Connection, upto: int, deal: str | None = None
+) -> frozenset[int]:
+    """The positions of all events that were reversed by a position of the record."""
+    return reversed_in(marks_by(connection, upto, deal))
+
+
+def deals_of(connection: Connection) -> list[str]:
+    """Every deal on the record, in order: from one to the next, not event by event."""
+    known = sa.select(sa.func.min(events.c.deal).label("deal")).cte(
+        "known", recursive=True
+    )
+    later = sa.select(sa.func.min(events.c.deal)).where(events.c.deal > known.c.deal)
+    step = sa.select(later.scalar_subquery()).where(known.c.deal.is_not(None))
+    known = known.union_all(step)
+    query = sa.select(known.c.deal).where(known.c.deal.is_not(None))
+    return list(connection.scalars(query))

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from decimal import ROUND_DOWN, Decimal
 from typing import Any, Final
 
+import msgspec
+
 from ledger import agreement as agreed
 from ledger import delivery
 from ledger.capacity import on_basis
@@ -14,8 +16,10 @@ from ledger.struct import Frozen
 from projections.deals import DEALS, agreement_of
 from projections.view import Book, Drawn, FoldRow, Rows, View
 
+MONTHS: Final = "months"
 
-class PlanRow(FoldRow):
+
+class Planned(msgspec.Struct, omit_defaults=True):
     """A month: baseline, forecast, and what was accepted or lost in it (rated watts)."""
 
     first_baseline: int | None = None
@@ -24,8 +28,24 @@ class PlanRow(FoldRow):
     accepted: int = 0
 
 
+class MonthsRow(FoldRow, tag_field="row", tag="months"):
+    """Every month of the plan, and every one in which something was accepted or lost."""
+
+    months: dict[str, Planned] = msgspec.field(default_factory=dict)
+
+
+class AcceptedRow(FoldRow, tag_field="row", tag="accepted"):
+    """A system: what it counts for now, and what it counts for when it is back."""
+
+    accepted: int = 0
+    back: int = 0
+
+
 PLAN: Final = View(
-    "capacity", 1, "How does accepted capacity run against the plan?", PlanRow
+    "capacity",
+    2,
+    "How does accepted capacity run against the plan?",
+    MonthsRow | AcceptedRow,
 )
 
 
@@ -42,34 +62,37 @@ class Month(Frozen, omit_defaults=False):
     unit: str
 
 
-def _months(rows: Rows[PlanRow]) -> Iterable[PlanRow]:
-    return [row for row in rows if not row.key.startswith("system/")]
+def _months(rows: Rows[Any]) -> MonthsRow:
+    row = rows.get(MONTHS)
+    return row if isinstance(row, MonthsRow) else MonthsRow(key=MONTHS)
 
 
-def _row(rows: Rows[PlanRow], month: str) -> PlanRow:
-    return rows.get(month) or PlanRow(key=month)
+def _system(event: Event[Any]) -> Iterable[str]:
+    return (event.stream,)
 
 
 @PLAN.on(agreed.PlanBaselined, agreed.PlanForecast)
-def _planned(rows: Rows[PlanRow], event: Event[Any]) -> None:
+def _planned(rows: Rows[Any], event: Event[Any]) -> None:
     baseline = isinstance(event.data, agreed.PlanBaselined)
     field = "baseline" if baseline else "forecast"
-    first = baseline and all(row.first_baseline is None for row in rows)
-    for row in list(_months(rows)):
-        setattr(row, field, None)
-        rows.put(row)
+    row = _months(rows)
+    known = row.months.values()
+    first = baseline and all(month.first_baseline is None for month in known)
+    for month in known:
+        setattr(month, field, None)
     for point in event.data.points:
-        row = _row(rows, point.month)
-        setattr(row, field, point.capacity.watts)
+        month = row.months.setdefault(point.month, Planned())
+        setattr(month, field, point.capacity.watts)
         if first:
-            row.first_baseline = point.capacity.watts
-        rows.put(row)
+            month.first_baseline = point.capacity.watts
+    rows.put(row)
 
 
-@PLAN.on(delivery.Accepted)
-def _accepted(rows: Rows[PlanRow], event: Event[delivery.Accepted]) -> None:
+@PLAN.on(delivery.Accepted, reads=_system)
+def _accepted(rows: Rows[Any], event: Event[delivery.Accepted]) -> None:
     if event.confirmed:
-        _set(rows, event, event.data.rated.watts)
+        system = rows.get(event.stream) or AcceptedRow(key=event.stream)
+        _set(rows, event, system, event.data.rated.watts)
 
 
 @PLAN.on(
@@ -78,49 +101,47 @@ def _accepted(rows: Rows[PlanRow], event: Event[delivery.Accepted]) -> None:
     delivery.Decommissioned,
     delivery.Quarantined,
     delivery.SentToRma,
+    reads=_system,
 )
-def _lost(rows: Rows[PlanRow], event: Event[Any]) -> None:
+def _lost(rows: Rows[Any], event: Event[Any]) -> None:
     system = rows.get(event.stream)
     if system is not None:
-        _set(rows, event, 0)
-        if isinstance(event.data, delivery.Quarantined | delivery.SentToRma):
-            system = rows.get(event.stream) or system
-            rows.put(system)
+        _set(rows, event, system, 0)
 
 
-@PLAN.on(delivery.ReturnedToService)
-def _back(rows: Rows[PlanRow], event: Event[Any]) -> None:
+@PLAN.on(delivery.ReturnedToService, reads=_system)
+def _returned(rows: Rows[Any], event: Event[Any]) -> None:
     system = rows.get(event.stream)
-    if system is not None and event.confirmed and system.baseline:
-        _set(rows, event, system.baseline)
+    if system is not None and event.confirmed and system.back:
+        _set(rows, event, system, system.back)
 
 
-@PLAN.on(delivery.Derated)
-def _derated(rows: Rows[PlanRow], event: Event[delivery.Derated]) -> None:
+@PLAN.on(delivery.Derated, reads=_system)
+def _derated(rows: Rows[Any], event: Event[delivery.Derated]) -> None:
     system = rows.get(event.stream)
     if system is not None and system.accepted:
-        _set(rows, event, event.data.new.watts)
+        _set(rows, event, system, event.data.new.watts)
 
 
-def _set(rows: Rows[PlanRow], event: Event[Any], watts: int) -> None:
+def _set(rows: Rows[Any], event: Event[Any], system: AcceptedRow, watts: int) -> None:
     """Book the change of a system's accepted watts in the month it happened."""
-    system = rows.get(event.stream) or PlanRow(key=event.stream)
-    month = _row(rows, event.on.isoformat()[:7])
+    row = _months(rows)
+    month = row.months.setdefault(event.on.isoformat()[:7], Planned())
     month.accepted += watts - system.accepted
     system.accepted = watts
-    system.baseline = watts or system.baseline  # What it counts for when it is back.
-    rows.put(month)
+    system.back = watts or system.back
+    rows.put(row)
     rows.put(system)
 
 
 def month_reaching(book: Book, watts: int) -> str | None:
     """The first month whose forecast, or else baseline, reaches a capacity."""
-    months = sorted(_months(book.rows(PLAN)), key=lambda row: row.key)
-    forecast = any(row.forecast is not None for row in months)
-    for row in months:
-        planned = row.forecast if forecast else row.baseline
+    months = sorted(_months(book.rows(PLAN)).months.items())
+    forecast = any(month.forecast is not None for _, month in months)
+    for name, month in months:
+        planned = month.forecast if forecast else month.baseline
         if planned is not None and planned >= watts:
-            return row.key
+            return name
     return None
 
 
@@ -128,16 +149,16 @@ def month_reaching(book: Book, watts: int) -> str | None:
 def _capacity(book: Book) -> Drawn:
     terms = agreement_of(book).known_terms
     lines, total = [], 0
-    for row in sorted(_months(book.rows(PLAN)), key=lambda row: row.key):
-        total += row.accepted
+    for name, month in sorted(_months(book.rows(PLAN)).months.items()):
+        total += month.accepted
         accepted = on_basis(total, terms).watts
-        planned = row.baseline
+        planned = month.baseline
         lines.append(
             Month(
-                month=row.key,
-                first_baseline=_text(row.first_baseline),
+                month=name,
+                first_baseline=_text(month.first_baseline),
                 baseline=_text(planned),
-                forecast=_text(row.forecast),
+                forecast=_text(month.forecast),
                 accepted=str(accepted),
                 variance=None if planned is None else str(accepted - planned),
                 spi=_spi(accepted, planned),

@@ -18,7 +18,7 @@ def preview(
 ) -> tuple[Drawn, Drawn]:
     """The standing of a deal now, and once these events were recorded, too."""
     with store.reading() as connection:
-        past = history(connection, deal)
+        past = list(history(connection, deal))
     mine = [event for event in proposed if event.deal == deal]
     return _standing(store, deal, past), _standing(store, deal, [*past, *mine])
 

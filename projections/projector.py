@@ -1,8 +1,9 @@
 """Events into rows, in order, exactly once.
 
 Catching up is only a cache: `reading.py` answers the same from a ledger that may not be
-written, or from rows of another version. Where a batch reverses something, the rows of
-that deal are folded anew.
+written, or from rows of another version. A window of events is folded in memory, beside
+the writer's lock, and its rows are written at once. Where it reverses something, the
+rows of that deal are folded anew.
 """
 
 from __future__ import annotations
@@ -10,35 +11,38 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from ledger.errors import IntegrityFailure, LedgerUnavailable
-from ledger.event import Event
+from ledger.event import Event, EventData
 from ledger.log import read_head
 from ledger.snapshot import check_snapshots
 from ledger.snapshot import forget as drop_snapshots
 from ledger.store import Store
-from ledger.transcoding import to_json
-from projections.history import history, marks, reversed_by, reversed_in
+from projections import stored
+from projections.days import DAYS, Days, forget_days, kept_days
+from projections.history import PAGE, history, marks_by, reversed_by
 from projections.reading import Answer, KnownAt, Reading
 from projections.registry import VIEWS, view_named
 from projections.stored import (
-    Stored,
-    begin_anew,
+    Folding,
+    Past,
     forget,
-    forget_deal,
+    segment_of,
     track,
     tracked,
-    write,
+    untrack,
 )
 from projections.tables import metadata, table_of
-from projections.view import Rows, View
+from projections.view import Handler, Keys, Rows, View
 
-BATCH: Final = 500
+WINDOW: Final = 20_000
+"""Events that are folded before their rows are written."""
+FOLDED: Final = (*VIEWS, DAYS)
 Progress = Callable[[int, int | None], None]
 
 
@@ -63,19 +67,91 @@ class _OvertakenError(Exception):
     """Somebody else folded the same events meanwhile."""
 
 
-class _Batch(NamedTuple):
-    """Events that some views take in next: after `first`, of a record of `size`.
+class _Window:
+    """Events `first` + 1 to `last` folded into the rows of some views, by deal.
 
-    `afresh` holds the rows of deals in which the batch reverses something, folded anew;
-    `known` is how far each view had come.
+    Without a connection the rows are all in memory, as from the first event on.
     """
 
-    views: Sequence[View]
-    first: int
-    size: int
-    events: Sequence[Event[Any]]
-    afresh: dict[str, dict[str, Rows[Any]]]
-    known: dict[str, tuple[int, int]]
+    def __init__(
+        self,
+        views: Sequence[View],
+        connection: Connection | None,
+        gone: frozenset[int] = frozenset(),
+    ) -> None:
+        self.views = views
+        self._connection = connection
+        self._gone = gone
+        self._foldings: dict[tuple[str, str], Folding] = {}
+        self._touched: set[tuple[str, str]] = set()
+        self.days = Days(connection) if DAYS in views else None
+        self._of: dict[type[EventData], list[tuple[View, Handler, Keys | None]]] = {}
+
+    def folding(self, view: View, deal: str) -> Folding:
+        """The rows of a view and a deal."""
+        key = (view.name, deal)
+        if key not in self._foldings:
+            self._foldings[key] = Folding(view, deal, self._connection)
+        self._touched.add(key)
+        return self._foldings[key]
+
+    def take(
+        self, events: Sequence[Event[Any]], *, without: frozenset[str] = frozenset()
+    ) -> None:
+        """Fold events in, all of one segment; those of some deals into no view."""
+        if not events:
+            return
+        segment = segment_of(events[0].position)
+        counted = [event for event in events if event.deal not in without]
+        self._read_ahead(counted)
+        for event in counted:
+            reversed_by_now = event.position in self._gone
+            for view, handler, _ in self._guarding(type(event.data)):
+                if view.record or not reversed_by_now:
+                    handler(self.folding(view, event.deal).rows, event)
+        if self.days is not None:
+            for event in events:
+                self.days.take(event, segment)
+        self.seal(segment)
+
+    def _guarding(
+        self, kind: type[EventData]
+    ) -> list[tuple[View, Handler, Keys | None]]:
+        if kind not in self._of:
+            self._of[kind] = [
+                (view, view.handlers[kind], view.keys.get(kind))
+                for view in self.views
+                if kind in view.handlers
+            ]
+        return self._of[kind]
+
+    def _read_ahead(self, events: Sequence[Event[Any]]) -> None:
+        wanted: dict[tuple[str, str], list[str]] = {}
+        of: dict[str, View] = {}
+        for event in events:
+            for view, _, keys in self._guarding(type(event.data)):
+                if keys is not None:
+                    of[view.name] = view
+                    wanted.setdefault((view.name, event.deal), []).extend(keys(event))
+        for (name, deal), some in wanted.items():
+            self.folding(of[name], deal).rows.ahead(some)
+
+    def seal(self, segment: int) -> None:
+        """Note what changed in a segment, so far."""
+        for key in self._touched:
+            self._foldings[key].seal(segment)
+        self._touched.clear()
+
+    def foldings(self) -> Iterator[Folding]:
+        """Each view's rows of each deal."""
+        yield from self._foldings.values()
+
+    def write(self, connection: Connection) -> None:
+        """Write what changed."""
+        for folding in self._foldings.values():
+            folding.write(connection)
+        if self.days is not None:
+            self.days.write(connection)
 
 
 class Projections:
@@ -96,7 +172,7 @@ class Projections:
 
     def keep_up(self, progress: Progress | None = None) -> int:
         """The same; LedgerUnavailable where the ledger may not be written."""
-        return sum(self._batches(VIEWS, progress))
+        return sum(self._windows(FOLDED, progress))
 
     def rebuild(
         self, names: Sequence[str] | None = None, progress: Progress | None = None
@@ -105,80 +181,54 @@ class Projections:
 
         With all views go the snapshots, which are taken again as the record grows.
         """
-        chosen = [view for view in VIEWS if names is None or view.name in names]
+        chosen = [view for view in FOLDED if names is None or view.name in names]
         with self.store.writing() as connection:
             for view in chosen:
-                begin_anew(connection, view)
+                untrack(connection, view)
+                _forget(connection, view)
             if names is None:
                 drop_snapshots(connection)
-        return sum(self._batches(chosen, progress))
+        return sum(self._windows(chosen, progress))
 
-    def _batches(
+    def _windows(
         self, views: Sequence[View], progress: Progress | None
     ) -> Iterator[int]:
-        done, first, size = 0, None, 0
+        begun: int | None = None
         while True:
-            batch = self._next_batch(views)
-            if batch is None:
-                return
-            first = batch.first if first is None else first
-            size = batch.size
-            if self._fold(batch):
-                done += len(batch.events)
-                yield len(batch.events)
-                if progress:
-                    progress(batch.events[-1].position - first, size - first)
+            with self.store.reading() as connection:
+                known = tracked(connection)
+                size = read_head(connection).size
+                behind = [view for view in views if _at(known, view) < size]
+                if not behind:
+                    return
+                first = min(_at(known, view) for view in behind)
+                begun = first if begun is None else begun
+                group = [view for view in behind if _at(known, view) == first]
+                last, anew = _end(connection, first, size)
 
-    def _next_batch(self, views: Sequence[View]) -> _Batch | None:
-        """The next events for the views that are furthest behind; None where none is."""
-        with self.store.reading() as connection:
-            known = tracked(connection)
-            size = read_head(connection).size
-            behind = [view for view in views if _at(known, view) < size]
-            if not behind:
-                return None
-            first = min(_at(known, view) for view in behind)
-            group = [view for view in behind if _at(known, view) == first]
-            events = history(connection, after=first, limit=BATCH)
-            last = events[-1].position
-            afresh = {
-                deal: _folded(connection, group, deal, last)
-                for deal in {mark.deal for mark in marks(events)}
-            }
-        return _Batch(group, first, size, events, afresh, known)
+                def told(at: int, begun: int = begun, size: int = size) -> None:
+                    if progress:
+                        progress(at - begun, size - begun)
 
-    def _fold(self, batch: _Batch) -> bool:
-        """Fold a batch and move the tracking, in one transaction, if still due.
+                window = _folded(connection, group, first, last, anew, told)
+            if self._written(window, known, last):
+                yield last - first
 
-        The tracking moves first: whoever folds the same batch meanwhile waits there,
+    def _written(
+        self, window: _Window, known: dict[str, tuple[int, int]], last: int
+    ) -> bool:
+        """Write a window's rows and move the tracking, in one transaction, if still due.
+
+        The tracking moves first: whoever folded the same window meanwhile waits there,
         and then finds it done.
         """
         try:
             with self.store.writing() as connection:
-                _move(connection, batch)
-                for view in batch.views:
-                    if batch.known.get(view.name, (view.version, 0))[0] != view.version:
-                        forget(connection, view)
-                    write(connection, view, self._rows(connection, view, batch))
+                _move(connection, window.views, known, last)
+                window.write(connection)
         except _OvertakenError:
             return False
         return True
-
-    def _rows(
-        self, connection: Connection, view: View, batch: _Batch
-    ) -> dict[str, Rows[Any]]:
-        rows: dict[str, Rows[Any]] = {}
-        for deal, folded in batch.afresh.items():
-            if not view.record:
-                forget_deal(connection, view, deal)
-                rows[deal] = folded[view.name]
-        anew = set(rows)
-        for event in batch.events:
-            if type(event.data) in view.handlers and event.deal not in anew:
-                if event.deal not in rows:
-                    rows[event.deal] = Rows(Stored(connection, view, event.deal))
-                view.fold(rows[event.deal], event)
-        return rows
 
     def answer(
         self,
@@ -228,26 +278,31 @@ class Projections:
     def verify(self, progress: Progress | None = None) -> int:
         """Fold every view anew in memory and compare; IntegrityFailure names the first.
 
-        Returns how many rows were compared.
+        Returns how many rows and snapshots were compared.
         """
         compared = check_snapshots(self.store)
         with self.store.reading() as connection:
             known = tracked(connection)
-            for number, view in enumerate(VIEWS, start=1):
+            groups: dict[int, list[list[View]]] = {}
+            for view in FOLDED:
                 version, position = known.get(view.name, (0, 0))
                 if version == view.version:
-                    compared += _compare(connection, view, position)
-                if progress:
-                    progress(number, len(VIEWS))
+                    # What keeps a row for each system is folded by itself.
+                    alone = bool(view.keys)
+                    parts = groups.setdefault(position, [[]])
+                    parts.append([view]) if alone else parts[0].append(view)
+            total = sum(at * len(parts) for at, parts in groups.items())
+            done = 0
+            for position, parts in groups.items():
+                for views in parts:
+
+                    def told(at: int, done: int = done) -> None:
+                        if progress:
+                            progress(done + at, total)
+
+                    compared += _compare(connection, views, position, told)
+                    done += position
         return compared
-
-
-def _move(connection: Connection, batch: _Batch) -> None:
-    """Move the tracking of a batch's views, all of them or, by raising, none."""
-    upto = batch.events[-1].position
-    for view in batch.views:
-        if not track(connection, view, batch.known.get(view.name), upto):
-            raise _OvertakenError
 
 
 def _at(known: dict[str, tuple[int, int]], view: View) -> int:
@@ -255,44 +310,165 @@ def _at(known: dict[str, tuple[int, int]], view: View) -> int:
     return position if version == view.version else 0
 
 
+def _move(
+    connection: Connection,
+    views: Sequence[View],
+    known: dict[str, tuple[int, int]],
+    last: int,
+) -> None:
+    """Move the tracking of views, of all of them or, by raising, of none."""
+    for view in views:
+        if not track(connection, view, known.get(view.name), last):
+            raise _OvertakenError
+        if known.get(view.name, (view.version, 0))[0] != view.version:
+            _forget(connection, view)
+
+
+def _forget(connection: Connection, view: View) -> None:
+    if view is DAYS:
+        forget_days(connection)
+    else:
+        forget(connection, view)
+
+
+def _end(connection: Connection, first: int, size: int) -> tuple[int, frozenset[str]]:
+    """Where a window ends, and the deals in which it reverses something.
+
+    Such a window lies within one segment, because it leaves the rows of those deals as
+    they are at its end alone.
+    """
+    last = min(size, first + WINDOW)
+    found = marks_by(connection, last, after=first)
+    if not found:
+        return last, frozenset()
+    segment = segment_of(found[0].position)
+    begins = (segment - 1) * stored.SEGMENT
+    if first < begins:
+        return begins, frozenset()
+    last = min(last, begins + stored.SEGMENT)
+    return last, frozenset(mark.deal for mark in found if mark.position <= last)
+
+
 def _folded(
+    connection: Connection,
+    views: Sequence[View],
+    first: int,
+    last: int,
+    anew: frozenset[str],
+    told: Callable[[int], None],
+) -> _Window:
+    """A window of events folded into the rows that are stored, but for some deals'.
+
+    Their rows are folded anew from their first event, less what is reversed by now.
+    """
+    # What a table still holds of another version of a view is not looked at.
+    window = _Window(views, connection if first else None)
+    for events in _pages(history(connection, after=first, upto=last)):
+        window.take(events, without=anew)
+        told(events[-1].position)
+    for deal in sorted(anew):
+        fresh = _fresh(connection, views, deal, last)
+        for view in views:
+            if view is not DAYS:
+                window.folding(view, deal).become(fresh[view.name], segment_of(last))
+    return window
+
+
+def _pages(found: Iterator[Event[Any]]) -> Iterator[list[Event[Any]]]:
+    """Events in lists that end where a segment does."""
+    page: list[Event[Any]] = []
+    for event in found:
+        page.append(event)
+        if len(page) >= PAGE or event.position % stored.SEGMENT == 0:
+            yield page
+            page = []
+    if page:
+        yield page
+
+
+def _fresh(
     connection: Connection, views: Sequence[View], deal: str, upto: int
 ) -> dict[str, Rows[Any]]:
-    """A deal's rows in each view, from its first event, less what was reversed by then.
-
-    Outside of the writer's lock: a writer waits for the rows, not for the folding.
-    """
-    found = history(connection, deal, upto=upto)
-    gone = reversed_in(found)
+    """A deal's rows in each view, from its first event, less what was reversed by then."""
+    gone = reversed_by(connection, upto, deal)
     rows: dict[str, Rows[Any]] = {view.name: Rows() for view in views}
-    for event in found:
-        if event.position not in gone:
-            for view in views:
+    for event in history(connection, deal, upto=upto):
+        for view in views:
+            if view.counts(event, gone):
                 view.fold(rows[view.name], event)
     return rows
 
 
-def _compare(connection: Connection, view: View, position: int) -> int:
-    fresh: dict[str, Rows[Any]] = {}
-    gone = reversed_by(connection, position)
-    at = 0
-    while at < position:
-        batch = history(connection, after=at, upto=position, limit=BATCH)
-        for event in batch:
-            if view.counts(event, gone):
-                view.fold(fresh.setdefault(event.deal, Rows()), event)
-        at = batch[-1].position
+def _compare(
+    connection: Connection,
+    views: Sequence[View],
+    position: int,
+    told: Callable[[int], None],
+) -> int:
+    """Hold what is stored of some views against a fold from the first event."""
+    fresh = _Window(views, None, reversed_by(connection, position))
+    reversing = {mark.deal for mark in marks_by(connection, position)}
+    for events in _pages(history(connection, upto=position)):
+        fresh.take(events)
+        for folding in fresh.foldings():
+            # A reversal changes what counts, not what was known before it.
+            if folding.past and folding.deal not in reversing:
+                _compare_past(connection, folding)
+            folding.past.clear()
+        told(events[-1].position)
+    compared = 0
+    for view in views:
+        if view is not DAYS:
+            compared += _compare_rows(connection, view, fresh)
+    if fresh.days is not None:
+        _compare_days(connection, fresh.days)
+    return compared
+
+
+def _compare_rows(connection: Connection, view: View, fresh: _Window) -> int:
     expected = {
-        (deal, row.key): to_json(row) for deal, rows in fresh.items() for row in rows
+        (folding.deal, key): version.body
+        for folding in fresh.foldings()
+        if folding.view is view
+        for key, version in folding.versions.items()
+        if version.body is not None
     }
-    table = table_of(view.name)
-    stored = {
-        (row.deal, row.key): row.body for row in connection.execute(sa.select(table))
-    }
-    for key in sorted(expected.keys() | stored.keys()):
-        if expected.get(key) != stored.get(key):
-            raise IntegrityFailure(
-                f"View {view.name}, deal {key[0]}, row {key[1]}: the stored row is "
-                "not what the events give. 'accord views rebuild' makes it anew."
-            )
-    return len(expected)
+    table, many = table_of(view.name), len(expected)
+    query = sa.select(table.c.deal, table.c.key, table.c.body)
+    for deal, key, body in connection.execute(query.order_by(*table.primary_key)):
+        if expected.pop((deal, key), None) != body:
+            raise _wrong(view, deal, key)
+    for deal, key in sorted(expected):
+        raise _wrong(view, deal, key)
+    return many
+
+
+def _compare_past(connection: Connection, folding: Folding) -> None:
+    of_segment: dict[int, dict[str, bytes | None]] = {}
+    for _, _, key, segment, body in folding.past:
+        of_segment.setdefault(segment, {})[key] = body
+    for segment, expected in of_segment.items():
+        kept = Past(connection, folding.view, folding.deal, segment)
+        found = kept.bodies(list(expected))
+        for key, body in expected.items():
+            if found.get(key) != body:
+                raise _wrong(folding.view, folding.deal, key)
+
+
+def _wrong(view: View, deal: str, key: str) -> IntegrityFailure:
+    return IntegrityFailure(
+        f"View {view.name}, deal {deal}, row {key}: the stored row is "
+        "not what the events give. 'accord views rebuild' makes it anew."
+    )
+
+
+def _compare_days(connection: Connection, fresh: Days) -> None:
+    expected = [
+        sorted((*key, day) for key, day in fresh.horizons.items()),
+        sorted(fresh.late),
+    ]
+    if [list(map(tuple, found)) for found in kept_days(connection)] != expected:
+        raise IntegrityFailure(
+            "Which entries came late is not what the events give. "
+            "'accord views rebuild' finds it anew."
+        )

@@ -1,15 +1,18 @@
 """One question to the views, answered in one snapshot, as of a day, as known at a time.
 
 Current answers are stored rows with the events after them folded on top. An answer as
-of a day or as known earlier is folded from the deal's first event. Either way what was
+of a day or as known earlier starts from the rows at the end of a segment, see `days.py`
+for which, and takes in the events after it that belong to it. Either way what was
 reversed by then is left out.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -18,7 +21,7 @@ from sqlalchemy.engine import Connection
 
 from ledger.agreement import Opened
 from ledger.errors import NotFound
-from ledger.event import Event
+from ledger.event import Event, Reversed
 from ledger.log import read_head
 from ledger.proofs import root_at
 from ledger.refusals import refusals
@@ -26,10 +29,19 @@ from ledger.store import Store
 from ledger.tables import events
 from ledger.tiles import Tiles
 from ledger.transcoding import stamp_time, to_builtins, to_json
+from projections import stored
+from projections.days import DAYS, late_positions, reached
 from projections.deals import DEALS, agreement_of
-from projections.history import history, marks, reversed_in
+from projections.history import (
+    PAGE,
+    deals_of,
+    history,
+    marks_by,
+    reversed_by,
+    reversed_in,
+)
 from projections.refused import REFUSED, RefusedLine
-from projections.stored import Stored, tracked
+from projections.stored import Past, Stored, tracked, whole_segments
 from projections.view import Book, Drawn, Rows, View
 
 KnownAt = datetime | int
@@ -75,10 +87,10 @@ class Reading:
         self.day = as_of or today or self._now.astimezone(UTC).date()
         self.position = self._horizon(known_at)
         limited = as_of is not None or self.position < self._head.size
-        self._tracked = {} if limited else tracked(connection)
+        self._tracked = tracked(connection)
         self.limited = limited
         self._stale = False
-        self._cache: dict[tuple[str, int], list[Event[Any]]] = {}
+        self._rows: dict[tuple[str, str], Rows[Any]] = {}
 
     def answer(self, view: View, deal: str | None) -> Answer:
         """The answer of one deal or of all, with its footer."""
@@ -229,81 +241,138 @@ class Reading:
         needed = {
             name: one for view in views for name, one in view.with_reads().items()
         }
-        rows = {name: self._rows(one, deal) for name, one in needed.items()}
+        missing = [
+            one for name, one in needed.items() if (deal, name) not in self._rows
+        ]
+        self._fold(deal, missing)
+        rows = {name: self._rows[deal, name] for name in needed}
         return Book(deal, rows, self.day, limited=self._as_of is not None)
 
-    def history(self, deal: str, after: int = 0) -> list[Event[Any]]:
+    def history(self, deal: str) -> Iterator[Event[Any]]:
         """The events of a deal that this answer takes in, the reversed ones too."""
-        key = (deal, after)
-        if key not in self._cache:
-            self._cache[key] = history(
-                self._connection,
-                deal,
-                after=after,
-                upto=self.position,
-                as_of=self._as_of,
-            )
-        return self._cache[key]
+        return history(self._connection, deal, upto=self.position, as_of=self._as_of)
 
     def counting(self, deal: str) -> list[Event[Any]]:
         """The events of a deal that count: less the reversed ones and their marks."""
-        found = self.history(deal)
-        gone = reversed_in(found) | {mark.position for mark in marks(found)}
-        return [event for event in found if event.position not in gone]
+        gone = reversed_by(self._connection, self.position, deal)
+        return [
+            event
+            for event in self.history(deal)
+            if event.position not in gone and not isinstance(event.data, Reversed)
+        ]
 
-    def _rows(self, view: View, deal: str) -> Rows[Any]:
-        version, position = self._tracked.get(view.name, (0, 0))
-        start = position if version == view.version else 0
+    def _fold(self, deal: str, views: Sequence[View]) -> None:
+        """Rows as they are stored, with the events after them folded on top."""
+        groups: dict[int, list[View]] = {}
+        taken_back = marks_by(self._connection, self.position, deal) if views else []
+        for view in views:
+            start = self._start(view, deal, taken_back)
+            groups.setdefault(start, []).append(view)
+            source = self._source(view, deal, start)
+            self._rows[deal, view.name] = Rows(source)
+        gone = reversed_in(taken_back)
+        for start, group in groups.items():
+            for page in _pages(self._after(deal, start)):
+                for view in group:
+                    rows = self._rows[deal, view.name]
+                    rows.ahead(view.looked_at(page))
+                    for event in page:
+                        if view.counts(event, gone):
+                            view.fold(rows, event)
+
+    def _source(self, view: View, deal: str, start: int) -> Stored | Past | None:
+        if not start:
+            return None
+        if not self.limited:
+            return Stored(self._connection, view, deal)
+        return Past(self._connection, view, deal, whole_segments(start))
+
+    def _start(
+        self, view: View, deal: str, taken_back: Sequence[Event[Reversed]]
+    ) -> int:
+        """The position from whose rows a view can go on; 0 where it must begin anew.
+
+        What those rows hold must count here: it is effective by the day asked for, and
+        no later entry took it back.
+        """
+        version, start = self._tracked.get(view.name, (0, 0))
+        if version != view.version:
+            start = 0
         if not self.limited and start < self.position:
             self._stale = True
-        news = self.history(deal, start)
-        if start and not view.record and any(marks(news)):
-            # What is stored took in what is reversed by now: fold from the beginning.
-            start, news = 0, self.history(deal)
-        rows: Rows[Any] = Rows(Stored(self._connection, view, deal) if start else None)
-        gone = reversed_in(news)
-        for event in news:
-            if view.counts(event, gone):
-                view.fold(rows, event)
-        return rows
+        if self.limited:
+            start = min(start, self.position, self._in_order(deal))
+            start = whole_segments(start) * stored.SEGMENT
+        for mark in () if view.record else reversed(taken_back):
+            if mark.data.position <= start < mark.position:
+                # Of what is stored at the ends of segments, some was before that entry.
+                start = mark.data.position - 1 if self.limited else 0
+                start = whole_segments(start) * stored.SEGMENT
+        return start
+
+    def _in_order(self, deal: str) -> int:
+        """Up to where every event of a deal is effective by the day asked for."""
+        if self._as_of is None:
+            return self.position
+        version, known = self._tracked.get(DAYS.name, (0, 0))
+        if version != DAYS.version:
+            return 0
+        past_the_day = reached(self._connection, deal, self._as_of)
+        if past_the_day is None:
+            return known
+        return min(known, (past_the_day - 1) * stored.SEGMENT)
+
+    def _after(self, deal: str, start: int) -> Iterator[Event[Any]]:
+        """The events of a deal after a position, of those that this answer takes in."""
+        ask = partial(history, self._connection, deal, as_of=self._as_of)
+        if self._as_of is None or not start:
+            yield from ask(after=start, upto=self.position)
+            return
+        known = min(self._tracked[DAYS.name][1], self.position)
+        # In the segment that went past the day, any event may belong here; after it,
+        # as far as is known, late ones alone.
+        mixed = min(known, self._in_order(deal) + stored.SEGMENT)
+        yield from ask(after=start, upto=mixed)
+        found = late_positions(deal, self._as_of, mixed, known)
+        yield from ask(after=mixed, upto=known, among=found)
+        yield from ask(after=known, upto=self.position)
 
     def deals(self) -> Sequence[str]:
         """The deals that were known, in order of their ids."""
-        query = sa.select(events.c.deal).distinct().order_by(events.c.deal)
-        query = query.where(
-            events.c.deal.is_not(None), events.c.position <= self.position
-        )
-        if self._as_of is not None:
-            query = query.where(events.c.effective_on <= self._as_of.isoformat())
-        return list(self._connection.scalars(query))
+        return [deal for deal in deals_of(self._connection) if self.knows(deal)]
 
     def check_known(self, deal: str) -> None:
         """NotFound for a deal that is not on the record, or was not then."""
-        query = sa.select(
-            sa.func.min(events.c.effective_on), sa.func.min(events.c.recorded_at)
-        ).where(events.c.deal == deal)
-        effective, recorded = self._connection.execute(query).one()
+        if self.knows(deal):
+            return
+        effective, recorded = self._connection.execute(
+            sa.select(
+                sa.func.min(events.c.effective_on), sa.func.min(events.c.recorded_at)
+            ).where(events.c.deal == deal)
+        ).one()
         if effective is None:
             raise NotFound(
                 f"Deal {deal!r} is not on the record; 'accord list' shows those that are."
             )
-        if self.limited and not self.knows(deal):
-            asked = []
-            if self._as_of:
-                asked.append(f"as of {self._as_of}")
-            if self._known_at is not None:
-                asked.append(f"known at {self.params(deal)['known_at']}")
-            raise NotFound(
-                f"Deal {deal!r} is not on the record {', '.join(asked)}; "
-                f"it is from {effective}, recorded at {recorded}."
-            )
+        asked = []
+        if self._as_of:
+            asked.append(f"as of {self._as_of}")
+        if self._known_at is not None:
+            asked.append(f"known at {self.params(deal)['known_at']}")
+        raise NotFound(
+            f"Deal {deal!r} is not on the record {', '.join(asked)}; "
+            f"it is from {effective}, recorded at {recorded}."
+        )
 
     def knows(self, deal: str) -> bool:
         """Whether anything of a deal was on the record, and so by then."""
-        if not self.limited:
-            return bool(self.history(deal))
-        day = self._as_of or date.max
-        return any(event.on <= day for event in self.history(deal))
+        found = sa.select(events.c.position).where(
+            events.c.deal == deal, events.c.position <= self.position
+        )
+        if self._as_of is not None:
+            found = found.where(events.c.effective_on <= self._as_of.isoformat())
+        found = found.order_by(events.c.position).limit(1)
+        return self._connection.scalar(found) is not None
 
     @property
     def limited_by_day(self) -> bool:
@@ -335,6 +404,11 @@ class Reading:
             else:
                 unknown = middle
         return known
+
+
+def _pages(found: Iterator[Event[Any]]) -> Iterator[list[Event[Any]]]:
+    while page := list(islice(found, PAGE)):
+        yield page
 
 
 def digest_of(rows: Sequence[Any], about: Any = None) -> str:

@@ -13,7 +13,7 @@ from projections.commitment import COMMITMENT, FacilityRow, Money, money_of, pla
 from projections.conditions import CONDITIONS, open_conditions
 from projections.deals import DEALS, AgreementRow, DealLine, agreement_of
 from projections.distance import DISTANCE, next_trigger
-from projections.fleet import FLEET, out_of_service, rated_watts
+from projections.fleet import FLEET, totals_of
 from projections.links import LINKS, linked
 from projections.milestones import MILESTONES, disputed_milestones
 from projections.view import Book, Drawn, FoldRow, View
@@ -144,7 +144,7 @@ def _watts(book: Book, row: AgreementRow) -> dict[str, int]:
     announced = (row.indicative or row.terms or row.known_terms).capacity_floor
     binds = row.effective_from is not None and row.state not in ENDED
     floor = row.terms.capacity_floor if binds and row.terms else None
-    rated = rated_watts(book.rows(FLEET))
+    rated = totals_of(book).rated()
     return {
         "announced": announced.watts if announced else 0,
         "committed": floor.watts if floor else 0,
@@ -165,7 +165,7 @@ def _about(book: Book, row: AgreementRow, money: Money, watts: dict[str, int]) -
     if any(money.excess(facility) for facility in money.facilities):
         flags.append("overfunded")
     # What was certified and is lost or derated since shows as a rung that grows.
-    if out_of_service(book.rows(FLEET)) or watts["certified"] > watts["accepted"]:
+    if totals_of(book).out_of_service() or watts["certified"] > watts["accepted"]:
         flags.append("systems_out_of_service")
     return About(
         title=row.title,

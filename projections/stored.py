@@ -1,45 +1,208 @@
-"""Rows as the views' tables hold them, and how far each view has followed the record."""
+"""Rows as the views' tables hold them, now and at the end of earlier segments.
+
+A segment is `SEGMENT` positions of the record. A row is written with the segment in
+which it changed, and what it was before is kept in `view_past`: so a fold can start at
+the end of any segment, and only the events after it are folded.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
+from ledger.database import database_of
+from ledger.log import IN_CHUNK
 from ledger.transcoding import decode_value, to_json
-from projections.tables import table_of, tracking
+from projections.tables import past, table_of, tracking
 from projections.view import Rows, View
+
+SEGMENT: Final = 2048
+"""Positions of the record between two ends at which a fold can start."""
+
+
+def segment_of(position: int) -> int:
+    """The number of the segment that holds a position, from 1."""
+    return -(-position // SEGMENT)
+
+
+def whole_segments(position: int) -> int:
+    """How many segments end at a position, or before it."""
+    return position // SEGMENT
+
+
+class Version(NamedTuple):
+    """What a row was at the end of a segment; without a body it was not there."""
+
+    segment: int
+    body: bytes | None
 
 
 class Stored:
-    """Rows of one view and deal as the table holds them, read when they are asked for."""
+    """Rows of one view and deal as the table holds them, read when they are asked for.
 
-    def __init__(self, connection: Connection, view: View, deal: str) -> None:
+    With `noting`, what was read is remembered: see `Folding`.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        view: View,
+        deal: str,
+        noting: dict[str, Version] | None = None,
+    ) -> None:
         self._connection = connection
         self._view = view
-        self._deal = deal
         self._table = table_of(view.name)
+        self._rows = sa.select(
+            self._table.c.key, self._table.c.segment, self._table.c.body
+        ).where(self._table.c.deal == deal)
+        self._noting = noting
 
     def one(self, key: str) -> Any:
         """The row of a key."""
-        body = self._connection.scalar(
-            sa.select(self._table.c.body).where(
-                self._table.c.deal == self._deal, self._table.c.key == key
-            )
-        )
-        return None if body is None else self._decode(body)
+        return next(iter(self.many([key])), None)
+
+    def many(self, keys: Sequence[str]) -> Iterator[Any]:
+        """The rows of some keys."""
+        for start in range(0, len(keys), IN_CHUNK):
+            some = keys[start : start + IN_CHUNK]
+            yield from self._found(self._rows.where(self._table.c.key.in_(some)))
 
     def all(self) -> Iterator[Any]:
         """Every row."""
-        query = sa.select(self._table.c.body).where(self._table.c.deal == self._deal)
-        return map(self._decode, self._connection.scalars(query))
+        return self._found(self._rows)
 
-    def _decode(self, body: bytes) -> Any:
-        return decode_row(self._view, body)
+    def _found(self, query: sa.Select[Any]) -> Iterator[Any]:
+        for key, segment, body in self._connection.execute(query):
+            if self._noting is not None:
+                self._noting[key] = Version(segment, body)
+            yield decode_row(self._view, body)
+
+
+class Past:
+    """Rows of one view and deal as they were at the end of a segment."""
+
+    def __init__(
+        self, connection: Connection, view: View, deal: str, segment: int
+    ) -> None:
+        self._connection = connection
+        self._view = view
+        self._segment = segment
+        self._table = table_of(view.name)
+        self._now = sa.select(
+            self._table.c.key, self._table.c.segment, self._table.c.body
+        ).where(self._table.c.deal == deal, self._table.c.segment <= segment)
+        self._before = (
+            sa.select(past.c.key, past.c.segment, past.c.body)
+            .where(
+                past.c.view == view.name,
+                past.c.deal == deal,
+                past.c.segment <= segment,
+            )
+            .order_by(past.c.key, past.c.segment)
+        )
+
+    def one(self, key: str) -> Any:
+        """The row of a key."""
+        return next(iter(self.many([key])), None)
+
+    def many(self, keys: Sequence[str]) -> Iterator[Any]:
+        """The rows of some keys."""
+        for body in self.bodies(keys).values():
+            if body is not None:
+                yield decode_row(self._view, body)
+
+    def all(self) -> Iterator[Any]:
+        """Every row."""
+        for body in self._found(self._before, self._now).values():
+            if body is not None:
+                yield decode_row(self._view, body)
+
+    def bodies(self, keys: Sequence[str]) -> dict[str, bytes | None]:
+        """The bytes of some rows."""
+        found: dict[str, bytes | None] = {}
+        for start in range(0, len(keys), IN_CHUNK):
+            some = keys[start : start + IN_CHUNK]
+            found |= self._found(
+                self._before.where(past.c.key.in_(some)),
+                self._now.where(self._table.c.key.in_(some)),
+            )
+        return found
+
+    def _found(self, *queries: sa.Select[Any]) -> dict[str, bytes | None]:
+        # The last version of a key counts.
+        return {
+            key: body
+            for query in queries
+            for key, _, body in self._connection.execute(query)
+        }
+
+
+class Folding:
+    """The rows of one view and deal while events are folded into them.
+
+    `seal` ends a segment: what changed in it becomes a version, and the one before it,
+    if that is of an earlier segment, is to be kept as past.
+    """
+
+    def __init__(self, view: View, deal: str, connection: Connection | None) -> None:
+        self.view = view
+        self.deal = deal
+        self.versions: dict[str, Version] = {}
+        source = connection and Stored(connection, view, deal, self.versions)
+        self.rows: Rows[Any] = Rows(source or None)
+        self.past: list[tuple[str, str, str, int, bytes | None]] = []
+        self.changed: set[str] = set()
+
+    def seal(self, segment: int) -> None:
+        """End a segment."""
+        for key in self.rows.touched:
+            row = self.rows.get(key)
+            self._put(key, Version(segment, None if row is None else to_json(row)))
+        self.rows.touched.clear()
+
+    def become(self, fresh: Rows[Any], segment: int) -> None:
+        """Take the place of all rows by fresh ones, as of the end of a segment."""
+        there = {row.key for row in self.rows}
+        for row in fresh:
+            self._put(row.key, Version(segment, to_json(row)))
+        for key in there.difference(row.key for row in fresh):
+            self._put(key, Version(segment, None))
+
+    def _put(self, key: str, new: Version) -> None:
+        old = self.versions.get(key)
+        if old is None:
+            if new.body is None:
+                return
+        elif new.body == old.body:
+            return
+        elif old.segment < new.segment and old.body is not None:
+            self.past.append((self.view.name, self.deal, key, *old))
+        if new.body is None:
+            self.past.append((self.view.name, self.deal, key, *new))
+        self.versions[key] = new
+        self.changed.add(key)
+
+    def write(self, connection: Connection) -> None:
+        """Write what changed."""
+        database, table = database_of(connection.engine), table_of(self.view.name)
+        kept, gone = [], []
+        for key in sorted(self.changed):
+            segment, body = self.versions[key]
+            if body is None:
+                gone.append((self.deal, key))
+            else:
+                kept.append((self.deal, key, segment, body))
+        database.remove(connection, table, gone)
+        database.upsert(connection, table, kept)
+        # Of several versions within one segment only the last was ever seen.
+        last = {row[:4]: row for row in self.past}
+        database.upsert(connection, past, list(last.values()))
 
 
 def decode_row(view: View, body: bytes) -> Any:
@@ -87,38 +250,12 @@ def _begin(dialect: str) -> Any:
     return statement.execution_options(preserve_rowcount=True)
 
 
-def write(connection: Connection, view: View, rows: dict[str, Rows[Any]]) -> None:
-    """Write what changed of a view's rows, by deal."""
-    table = table_of(view.name)
-    keys, values = [], []
-    for deal, mine in rows.items():
-        for key in sorted(mine.touched):
-            row = mine.get(key)
-            keys.append({"at_deal": deal, "at_key": key})
-            if row is not None:
-                values.append({"deal": deal, "key": key, "body": to_json(row)})
-    if keys:
-        gone = sa.delete(table).where(
-            table.c.deal == sa.bindparam("at_deal"),
-            table.c.key == sa.bindparam("at_key"),
-        )
-        connection.execute(gone, keys)
-    if values:
-        connection.execute(sa.insert(table), values)
-
-
 def forget(connection: Connection, view: View) -> None:
-    """Drop all rows of a view."""
+    """Drop all rows of a view, and what they were."""
     connection.execute(sa.delete(table_of(view.name)))
+    connection.execute(sa.delete(past).where(past.c.view == view.name))
 
 
-def begin_anew(connection: Connection, view: View) -> None:
-    """Drop all rows of a view, and how far it had come."""
+def untrack(connection: Connection, view: View) -> None:
+    """Forget how far a view had come."""
     connection.execute(sa.delete(tracking).where(tracking.c.name == view.name))
-    forget(connection, view)
-
-
-def forget_deal(connection: Connection, view: View, deal: str) -> None:
-    """Drop a deal's rows of a view."""
-    table = table_of(view.name)
-    connection.execute(sa.delete(table).where(table.c.deal == deal))

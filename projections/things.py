@@ -16,7 +16,7 @@ from projections.commitment import Money, TrancheRow, plain
 from projections.conditions import CONDITIONS
 from projections.deals import agreement_of
 from projections.distance import waits
-from projections.fleet import FLEET, FleetRow, rated_watts
+from projections.fleet import order_of, system_of
 from projections.milestones import MILESTONES
 from projections.view import Book
 
@@ -54,9 +54,6 @@ class Things:
         self._drawdowns = {row.drawdown: row for row in money.drawdowns}
         self._tranches = {row.tranche: row for row in money.tranches}
         self._facilities = {row.facility: row for row in money.facilities}
-        self._orders: dict[str, list[FleetRow]] = {}
-        for row in book.rows(FLEET):
-            self._orders.setdefault(row.order, []).append(row)
 
     def stand(self, name: str, events: Sequence[Event[Any]]) -> Stand:
         """Where a thing stands, whose events these are."""
@@ -73,10 +70,11 @@ class Things:
                 return Stand(plain(size), size.unit, facility.instrument)
             case "certificate" if paper := rows(CERTIFICATES).get(rest):
                 return Stand(str(paper.certified), "W", paper.state)
-            case "system" if rack := rows(FLEET).get(rest):
-                return Stand(str(rack.watts), "W", rack.outage or rack.state)
+            case "system" if rack := system_of(self._book, rest):
+                return Stand(str(rack.watts), "W", rack.shown_state)
             case "order":
-                watts = rated_watts(self._orders.get(rest, ()))["ordered"]
+                order = order_of(self._book, rest)
+                watts = order.ordered if order else 0
                 return Stand(str(watts), "W", _state(events))
             case "milestone" if milestone := rows(MILESTONES).get(rest):
                 return Stand(state=milestone.state)

@@ -25,7 +25,7 @@ from projections.certificates import CERTIFICATES, certified_watts
 from projections.commitment import DRAWN, CashRow, money_of, plain
 from projections.deals import agreement_of
 from projections.distance import next_trigger
-from projections.fleet import FLEET, FleetRow, counted_to, rated_watts
+from projections.fleet import FLEET, OrderRow, SystemRow, rungs_to
 from projections.lineage import Lineage
 from projections.reading import Reading
 from projections.standing import STANDING
@@ -284,12 +284,13 @@ class _Teller:
     def _delivered(self, rung: str) -> Iterator[Reason]:
         rows = list(self._book.rows(FLEET))
         if rung == "ordered":
-            for order in dict.fromkeys(row.order for row in rows if row.kind == "line"):
-                yield self._thread(f"order/{order}")
+            for row in rows:
+                if isinstance(row, OrderRow):
+                    yield self._thread(row.key)
             return
         for row in rows:
-            if row.kind == "system" and _reaches(row, rung):
-                yield _with(self._thread(f"system/{row.key}"), str(row.watts), "W")
+            if isinstance(row, SystemRow) and rung in rungs_to(row.shown_state):
+                yield _with(self._thread(row.key), str(row.watts), "W")
 
     def _converted(self, parts: Sequence[Reason], total: int) -> str | None:
         rated = sum(int(part.figure or 0) for part in parts)
@@ -338,10 +339,6 @@ class _Teller:
                 else self._event(event),
             ),
         )
-
-
-def _reaches(row: FleetRow, rung: str) -> bool:
-    return counted_to(row) is not None and bool(rated_watts([row])[rung])
 
 
 def _text(value: Any) -> str:

@@ -169,7 +169,7 @@ def test_every_unlock_can_be_computed_again(played):
 @pytest.mark.parametrize("batch", [1, 7, 1000])
 def test_batches_do_not_matter(tmp_path, monkeypatch, batch):
     """Catching up in batches of any size gives the rows of a fold in one go."""
-    monkeypatch.setattr(projector, "BATCH", batch)
+    monkeypatch.setattr(projector, "WINDOW", batch)
     desk = Desk(tmp_path / "accord.db")
     load(desk, MACHINE)
     views = Projections(desk.store)
@@ -187,7 +187,7 @@ def test_batches_do_not_matter(tmp_path, monkeypatch, batch):
 
 def test_two_followers_fold_each_event_once(tmp_path, monkeypatch):
     """Two catch-ups racing in threads leave the rows of one."""
-    monkeypatch.setattr(projector, "BATCH", 5)
+    monkeypatch.setattr(projector, "WINDOW", 5)
     desk = Desk(tmp_path / "accord.db")
     load(desk, "openai-nvidia")
     others = [Projections(open_store(desk.url, desk.clock)) for _ in range(3)]
@@ -270,7 +270,7 @@ def test_a_tampered_row_is_named(tmp_path: Path):
     for statement in (
         "UPDATE view_deals SET body = x'7b7d'",
         "DELETE FROM view_timeline WHERE key = '000000000003'",
-        "INSERT INTO view_links VALUES ('openai-nvidia', 'deal/x', '{}')",
+        "INSERT INTO view_links VALUES ('openai-nvidia', 'deal/x', 1, '{}')",
     ):
         with raw(desk.path) as connection:
             connection.execute(statement)
