@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from projections.reading import Answer
 
 Row = Mapping[str, Any]
+PAGE: Final = 500
+"""Events in a table, where nobody says how many."""
 FOLLOWED: Final = ("table", "jsonl")
 
 
@@ -35,6 +38,10 @@ FOLLOWED: Final = ("table", "jsonl")
 )
 @click.option("--to", "last", type=Day(), metavar="YYYY-MM-DD", help="Up to that day.")
 @click.option("--late", is_flag=True, help="Recorded after its day.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the last N.")
+@click.option(
+    "--before", type=click.IntRange(1), metavar="POSITION", help="Only those before it."
+)
 @click.option("--follow", is_flag=True, help="Wait for new events; Ctrl-C stops.")
 @bitemporal
 def history(
@@ -43,10 +50,14 @@ def history(
     known_at: datetime | int | None,
     form: str,
     *,
+    limit: int | None,
+    before: int | None,
     follow: bool,
     **given: Any,
 ) -> None:
     r"""List the events, newest last: what happened, who recorded it, on what evidence.
+
+    A table shows the last 500, if not told otherwise; the other forms show all.
 
     What was recorded after its day says how much later. What was reversed stays, and
     names its reversal.
@@ -55,29 +66,76 @@ def history(
     Example:
       accord history openai-nvidia
       accord history milestone-machine --type funding --from 2024-01-01
+      accord history milestone-machine --limit 20 --before 200
       accord history --by "p. adeyemi" --late --format csv
       accord history acme-orion --follow
     """
-    from cli.answers import ask, sheet_of
-    from cli.output import write
-    from cli.pages import write_history
-
-    if follow and (form not in FOLLOWED or as_of or known_at):
+    if follow and (form not in FOLLOWED or as_of or known_at or before):
         raise click.UsageError(
-            "--follow takes the forms table and jsonl, and no --as-of or --known-at: "
-            "it shows what is still to come."
+            "--follow takes the forms table and jsonl, and no --as-of, --known-at or "
+            "--before: it shows what is still to come."
         )
+    from cli.answers import noted, projections, sheet_of
+    from cli.output import write_streamed
+    from cli.pages import write_history
+    from projections.reading import columns_of
+    from projections.timeline import TIMELINE
+
     chosen = _filters(given)
-    answer = _only(ask("timeline", deal, as_of, known_at), chosen, given)
-    sheet = sheet_of(answer)
-    if follow:
-        sheet.footer = ()
-    if form == "table":
-        write_history(sheet)
-    else:
-        write(sheet, form)
+    page = PAGE if limit is None and form == "table" else limit
+    asked = _asked({**given, "before": before, "limit": limit})
+    with projections() as views, views.reading(as_of, known_at) as reading:
+        if deal is not None:
+            reading.check_known(deal)
+        rows = _chosen(reading.timeline(deal, before=before, newest=bool(page)), chosen)
+
+        def told(lines: list[Row], **more: Any) -> Answer:
+            return reading.told(
+                TIMELINE.name,
+                lines,
+                columns_of(TIMELINE, deal),
+                deal=deal,
+                version=TIMELINE.version,
+                fictional=reading.all_fictional(deal),
+                asked=asked,
+                **more,
+            )
+
+        if page:
+            # One more tells whether there are others.
+            newest = list(islice(rows, page + 1))
+            shown = newest[:page][::-1]
+            rows = iter(shown)
+            answer = noted(told(shown))
+        if form == "table":
+            sheet = sheet_of(answer)
+            if follow:
+                sheet.footer = ()
+            write_history(sheet, earlier=len(newest) > len(shown))
+        else:
+            answer = noted(write_streamed(told, rows, form))
     if follow:
         _follow(deal, answer.position, chosen, form)
+
+
+def _chosen(lines: Iterator[Any], chosen: list[Callable[[Row], bool]]) -> Iterator[Row]:
+    """Lines as plain data, of those that pass every filter."""
+    from ledger.transcoding import to_builtins
+
+    for line in lines:
+        row = to_builtins(line)
+        if all(test(row) for test in chosen):
+            yield row
+
+
+def _asked(given: Mapping[str, Any]) -> dict[str, str]:
+    """The options that were given, as an answer's footer tells them."""
+    named = {"kind": "type", "first": "from", "last": "to"}
+    return {
+        named.get(option, option): str(value).lower() if value is True else str(value)
+        for option, value in given.items()
+        if value
+    }
 
 
 def _filters(given: Mapping[str, Any]) -> list[Callable[[Row], bool]]:
@@ -118,34 +176,6 @@ def _check_type(kind: str | None) -> None:
             f"There is no type of event {kind!r}.{hint} "
             f"The nouns are {', '.join(nouns)}."
         )
-
-
-def _only(
-    answer: Answer, chosen: list[Callable[[Row], bool]], given: Mapping[str, Any]
-) -> Answer:
-    """The answer with the rows that pass every filter, and what was asked."""
-    if not chosen:
-        return answer
-    import msgspec
-
-    from ledger.transcoding import to_builtins
-    from projections.reading import digest_of
-
-    rows = [to_builtins(row) for row in answer.rows]
-    rows = [row for row in rows if all(test(row) for test in chosen)]
-    named = {"kind": "type", "first": "from", "last": "to"}
-    asked = {
-        named.get(option, option): str(value).lower() if value is True else str(value)
-        for option, value in given.items()
-        if value
-    }
-    return msgspec.structs.replace(
-        answer,
-        rows=rows,
-        params={**answer.params, **asked},
-        totals={**answer.totals, "rows": len(rows)},
-        digest=digest_of(rows),
-    )
 
 
 def _follow(

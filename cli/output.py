@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from projections.reading import Answer
 
 Row = Mapping[str, Any]
 
@@ -360,16 +362,80 @@ def _write_bytes(lines: Iterable[bytes]) -> None:
     sys.stdout.buffer.flush()
 
 
+def write_streamed(
+    told: Callable[..., Answer], rows: Iterator[Row], form: str
+) -> Answer:
+    """Write rows as they come, in a form for machines; the answer without them.
+
+    `told` makes that answer of no rows, their digest and how many there were.
+    """
+    import hashlib
+
+    from cli.answers import sheet_of
+
+    digest, many = hashlib.sha256(), 0
+
+    def counted() -> Iterator[Row]:
+        nonlocal many
+        for row in rows:
+            digest.update(compact(row) + b"\n")
+            many += 1
+            yield row
+
+    def answer() -> Answer:
+        return told([], digest=digest.hexdigest(), totals={"rows": many})
+
+    if form == "json":
+        _write_bytes(_json_lines(sheet_of(answer()).whole, counted(), answer))
+        return answer()
+    if form == "jsonl":
+        _write_bytes(map(compact, counted()))
+    else:
+        _write_bytes(_csv_lines(answer().columns, counted()))
+    sheet = sheet_of(answer())
+    write_footer(sheet, to_stderr=True)
+    return answer()
+
+
+def _json_lines(
+    whole: dict[str, Any], rows: Iterable[Row], answer: Callable[[], Answer]
+) -> Iterator[bytes]:
+    """One JSON object, indented, whose rows are written as they come."""
+    from cli.answers import whole_of
+
+    names = list(whole)
+    place = names.index("rows")
+    first = _pretty({name: whole[name] for name in names[:place]})
+    yield first.removesuffix(b"\n}") + b",\n" + b'  "rows": ['
+    last = b""
+    for row in rows:
+        if last:
+            yield last + b","
+        last = b"    " + _pretty(row).replace(b"\n", b"\n    ")
+    if last:
+        yield last
+    after = whole_of(answer())
+    end = _pretty({name: after[name] for name in names[place + 1 :]})
+    yield b"  ]," + end.removeprefix(b"{")
+
+
 def _write_csv(sheet: Sheet) -> None:
+    _write_bytes(_csv_lines(sheet.columns, sheet.rows))
+
+
+def _csv_lines(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[bytes]:
     import csv
     import io
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(sheet.columns)
-    for row in sheet.rows:
-        writer.writerow([_csv_value(row.get(name)) for name in sheet.columns])
-    _write_bytes([text.getvalue().removesuffix("\n").encode()])
+    writer.writerow(columns)
+    for row in rows:
+        yield text.getvalue().removesuffix("\n").encode()
+        text.seek(0)
+        text.truncate()
+        writer.writerow([_csv_value(row.get(name)) for name in columns])
+    yield text.getvalue().removesuffix("\n").encode()
 
 
 def _csv_value(value: Any) -> Any:

@@ -111,10 +111,13 @@ def _write_list(console: Console, title: str, items: Any) -> None:
         console.print(Padding(line, (0, 0, 0, 2), expand=False))
 
 
-def write_history(sheet: Sheet) -> None:
-    """Write the events, newest last, each in a few lines."""
+def write_history(sheet: Sheet, *, earlier: bool = False) -> None:
+    """Write the events, newest last, each in a few lines; say if there are earlier ones."""
     console = screen()
     write_heading(console, sheet)
+    if earlier:
+        first = sheet.rows[0]["position"]
+        console.print(f"… earlier ones: --before {first}; more of them: --limit N\n")
     width = max((len(str(row["position"])) for row in sheet.rows), default=1)
     for row in sheet.rows:
         _write_event(console, row, width)

@@ -83,6 +83,10 @@ def view(
     """
     if name is None:
         _write_views(form)
+    elif name == "timeline" and receipt is None:
+        # The record itself: told page by page, and as a stream.
+        dates = {"as_of": as_of, "known_at": known_at}
+        click.get_current_context().invoke(history, deal=deal, form=form, **dates)
     elif receipt is None:
         _write(name, deal, as_of, known_at, form)
     elif key_file is None:

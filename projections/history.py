@@ -25,16 +25,18 @@ def history(
     upto: int | None = None,
     as_of: date | None = None,
     among: sa.CompoundSelect[tuple[int]] | None = None,
+    newest: bool = False,
 ) -> Iterator[Event[Any]]:
     """The events of a deal, or of all, between two positions and effective by a day.
 
     What marks an event as reversed is among them whatever its own day: a reversal acts
-    on what is known, not on what was so. `among` limits them to some positions.
+    on what is known, not on what was so. `among` limits them to some positions. The `newest`
+    come first where that is asked for.
     """
     query = (
         sa.select(events.c.position, events.c.data)
         .where(events.c.position > after)
-        .order_by(events.c.position)
+        .order_by(events.c.position.desc() if newest else events.c.position)
     )
     if deal is not None:
         query = query.where(events.c.deal == deal)

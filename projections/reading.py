@@ -42,6 +42,7 @@ from projections.history import (
 )
 from projections.refused import REFUSED, RefusedLine
 from projections.stored import Past, Stored, tracked, whole_segments
+from projections.timeline import TIMELINE, line_of_event
 from projections.view import Book, Drawn, Rows, View
 
 KnownAt = datetime | int
@@ -98,6 +99,8 @@ class Reading:
             return self._refused(deal)
         if deal is not None:
             self.check_known(deal)
+        if view is TIMELINE:
+            return self._timeline(deal)
         rows: list[Any] = []
         totals: dict[str, Any] = {}
         about, made_up = None, []
@@ -110,12 +113,7 @@ class Reading:
             else:
                 rows += drawn.rows
                 totals, about = drawn.totals, drawn.about
-        if deal is None and view.name == "timeline":
-            # The history of all deals is told in the order of the record.
-            rows.sort(key=lambda row: row["position"])
-        columns = view.row.__struct_encode_fields__
-        if deal is None and view.name != "deals":
-            columns = ("deal", "fictional", *columns)
+        columns = columns_of(view, deal)
         return self.told(
             view.name,
             rows,
@@ -126,6 +124,48 @@ class Reading:
             about=about,
             fictional=bool(made_up) and all(made_up),
         )
+
+    def _timeline(self, deal: str | None) -> Answer:
+        return self.told(
+            TIMELINE.name,
+            list(self.timeline(deal)),
+            columns_of(TIMELINE, deal),
+            deal=deal,
+            version=TIMELINE.version,
+            fictional=self.all_fictional(deal),
+        )
+
+    def all_fictional(self, deal: str | None) -> bool:
+        """Whether a deal is fiction, or all deals that were known are."""
+        asked = [deal] if deal is not None else self.deals()
+        return bool(asked) and all(map(self.fictional, asked))
+
+    def timeline(
+        self, deal: str | None, *, before: int | None = None, newest: bool = False
+    ) -> Iterator[Any]:
+        """The events of a deal, or of all, a line each, as many as are asked for.
+
+        `before` leaves out what stands from a position on; `newest` is told first.
+        """
+        taken_back = {
+            mark.data.position: f"{mark.data.reversal} (#{mark.position})"
+            for mark in marks_by(self._connection, self.position, deal)
+        }
+        upto = self.position if before is None else min(self.position, before - 1)
+        fictional: dict[str, bool] = {}
+        for event in history(
+            self._connection, deal, upto=upto, as_of=self._as_of, newest=newest
+        ):
+            if self._as_of is not None and event.on > self._as_of:
+                continue  # It marks another as reversed, which shows it.
+            line = line_of_event(event, taken_back.get(event.position))
+            if deal is not None:
+                yield line
+                continue
+            if event.deal not in fictional:
+                fictional[event.deal] = self.fictional(event.deal)
+            label = {"deal": event.deal, "fictional": fictional[event.deal]}
+            yield {**label, **to_builtins(line)}
 
     def _refused(self, deal: str | None) -> Answer:
         """What was refused by then: beside the record, so no position covers it."""
@@ -171,10 +211,12 @@ class Reading:
         totals: Mapping[str, Any] | None = None,
         about: Any = None,
         asked: Mapping[str, str | None] | None = None,
+        digest: str | None = None,
     ) -> Answer:
         """Rows as an answer of this reading, with the control footer.
 
-        `asked` are parameters beside the deal and the two dates.
+        `asked` are parameters beside the deal and the two dates; `digest` is given
+        where the rows are told elsewhere.
         """
         return Answer(
             view=name,
@@ -185,7 +227,7 @@ class Reading:
             totals={"rows": len(rows), **(totals or {})},
             about=about,
             columns=columns,
-            digest=digest_of(rows, about),
+            digest=digest or digest_of(rows, about),
             tree_head=self.root.hex(),
             fictional=fictional,
             note=self.note,
@@ -409,6 +451,14 @@ class Reading:
 def _pages(found: Iterator[Event[Any]]) -> Iterator[list[Event[Any]]]:
     while page := list(islice(found, PAGE)):
         yield page
+
+
+def columns_of(view: View, deal: str | None) -> tuple[str, ...]:
+    """The columns of an answer; of all deals at once, each row names its deal."""
+    columns = view.row.__struct_encode_fields__
+    if deal is not None or view.name == "deals":
+        return columns
+    return ("deal", "fictional", *columns)
 
 
 def digest_of(rows: Sequence[Any], about: Any = None) -> str:

@@ -46,10 +46,9 @@ VIEWS: Final[tuple[View, ...]] = (
     BOOKS,
     LATE_ENTRIES,
     REVERSALS,
-    TIMELINE,
 )
-ANSWERED: Final[tuple[View, ...]] = (*VIEWS, REFUSED)
-"""Every view that can be asked: those folded from events, and refusals beside them."""
+ANSWERED: Final[tuple[View, ...]] = (*VIEWS, TIMELINE, REFUSED)
+"""Every view that can be asked: those folded from events, the record, and refusals."""
 BY_NAME: Final[dict[str, View]] = {view.name: view for view in ANSWERED}
 
 

@@ -1,43 +1,19 @@
-"""What happened, in the order in which the ledger learnt it, and on what evidence?"""
+"""What happened, in the order in which the ledger learnt it, and on what evidence?
+
+This view keeps no rows: it is the record itself, told line by line.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC
 from typing import Any, Final
 
-from ledger.catalogue import EVENTS
-from ledger.event import Event, Reversed
+from ledger.event import Event
 from ledger.struct import Frozen
 from ledger.transcoding import stamp_time, to_builtins
-from projections.view import Book, Drawn, FoldRow, Rows, View, line_of
+from projections.view import View
 
 SHOWN: Final = 160
-
-
-class TimelineRow(FoldRow):
-    """An event in a line."""
-
-    position: int
-    effective_on: str
-    recorded_at: str
-    lag_days: int
-    type: str
-    stream: str
-    what: str
-    actor: str
-    status: str
-    reason: str | None
-    evidence: str
-    reversed_by: str | None = None
-
-
-TIMELINE: Final = View(
-    "timeline",
-    2,
-    "What happened, who recorded it, on what evidence?",
-    TimelineRow,
-    record=True,
-)
 
 
 class TimelineLine(Frozen, omit_defaults=False):
@@ -60,28 +36,20 @@ class TimelineLine(Frozen, omit_defaults=False):
     reversed_by: str | None
 
 
-@TIMELINE.on(*EVENTS)
-def _happened(rows: Rows[TimelineRow], event: Event[Any]) -> None:
-    if isinstance(event.data, Reversed):
-        taken_back = rows.get(_key(event.data.position))
-        if taken_back is not None:
-            taken_back.reversed_by = f"{event.data.reversal} (#{event.position})"
-            rows.put(taken_back)
-    rows.put(_row(event))
+TIMELINE: Final = View(
+    "timeline", 2, "What happened, who recorded it, on what evidence?", TimelineLine
+)
+TIMELINE.row = TimelineLine
+TIMELINE.key = ("position",)
 
 
-def line_of_event(event: Event[Any]) -> TimelineLine:
-    """An event as a line of the timeline, by itself."""
-    return line_of(TimelineLine, _row(event))
-
-
-def _row(event: Event[Any]) -> TimelineRow:
+def line_of_event(event: Event[Any], reversed_by: str | None = None) -> TimelineLine:
+    """An event as a line of the timeline."""
     recorded = event.identity.recorded_at
     assert recorded is not None
     day = recorded.astimezone(UTC).date()
     provenance = event.provenance
-    return TimelineRow(
-        key=_key(event.position),
+    return TimelineLine(
         position=event.position,
         effective_on=event.on.isoformat(),
         recorded_at=stamp_time(recorded),
@@ -93,11 +61,8 @@ def _row(event: Event[Any]) -> TimelineRow:
         status=provenance.status,
         reason=provenance.reason,
         evidence="; ".join(_source(item) for item in provenance.evidence),
+        reversed_by=reversed_by,
     )
-
-
-def _key(position: int) -> str:
-    return f"{position:012d}"
 
 
 def _source(item: Any) -> str:
@@ -116,10 +81,3 @@ def _what(event: Event[Any]) -> str:
     ]
     text = f"{sentence}: {', '.join(figures)}" if figures else sentence
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
-
-
-@TIMELINE.answer(TimelineLine, key=("position",))
-def _timeline(book: Book) -> Drawn:
-    # What marks an entry as reversed is folded whatever its own day, and shown by it.
-    rows = (row for row in book.rows(TIMELINE) if book.reaches(row.effective_on))
-    return Drawn([line_of(TimelineLine, row) for row in rows])

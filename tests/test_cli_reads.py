@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from cli_desk import LOI, OPEN, answer, at_home, batch, done, fails, line, openi
 from conftest import read_only
 from places import address
 
+from ledger.store import open_store
+from projections.projector import Projections
 from projections.registry import VIEWS
 
 FOOTER = ("view", "asked", "record", "totals", "digest", "tree head")
@@ -161,6 +164,46 @@ def test_views_are_listed_with_their_questions():
     assert answer("view")["views"][0]["question"]
     assert "Did you mean 'fleet'" in fails(2, "view", "flet")
     assert "accord view" in fails(2, "view", "zzz")
+
+
+def test_history_is_told_page_by_page(monkeypatch):
+    """The last ones by default, those before a position on demand; a footer for each."""
+    whole = answer("history", "milestone-machine")["rows"]
+    page = answer("history", "milestone-machine", "--limit", "7")
+    assert page["rows"] == whole[-7:]
+    assert page["params"]["limit"] == "7"
+    first = page["rows"][0]["position"]
+    before = ("--before", str(first), "--limit", "3")
+    assert answer("history", "milestone-machine", *before)["rows"] == whole[-10:-7]
+    late = answer("history", "milestone-machine", "--type", "funding", "--limit", "2")
+    mine = [row for row in whole if row["type"].startswith("funding.")]
+    assert late["rows"] == mine[-2:]
+    monkeypatch.setattr("cli.history.PAGE", 5)
+    shown = done("history", "milestone-machine").stdout
+    assert f"… earlier ones: --before {whole[-5]['position']}" in shown
+    assert shown.count(", recorded ") == 5
+    assert fails(2, "history", "--follow", "--before", "3")
+
+
+def test_a_streamed_history_is_the_answer_of_its_view():
+    """Row by row in each form, and in the end the digest that a receipt would sign."""
+    views = Projections(open_store(os.environ["ACCORD_DB"]))
+    expected = views.answer("timeline", None)
+    views.store.close()
+    whole = answer("history")
+    assert (whole["digest"], len(whole["rows"])) == (
+        expected.digest,
+        len(expected.rows),
+    )
+    assert whole["totals"] == {"rows": len(expected.rows)}
+    lines = done("history", "--format", "jsonl")
+    assert [json.loads(line) for line in lines.stdout.splitlines()] == whole["rows"]
+    assert expected.digest in lines.stderr
+    table = done("history", "--format", "csv").stdout.splitlines()
+    assert len(table) == len(whole["rows"]) + 1
+    assert done("view", "timeline", "--format", "csv").stdout.splitlines() == table
+    nothing = answer("history", "milestone-machine", "--by", "nobody")
+    assert (nothing["rows"], nothing["totals"]["rows"]) == ([], 0)
 
 
 def test_history_is_told_in_order():

@@ -212,7 +212,7 @@ def test_views_status_and_rebuild():
     done(*OPEN)
     done("list")
     rows = answer("views", "status")["views"]
-    assert {row["view"] for row in rows} >= {"standing", "timeline"}
+    assert {row["view"] for row in rows} >= {"standing", "fleet"}
     assert all(row["position"] == 1 for row in rows)
     before = answer("show", "acme-orion")
     assert "Rebuilt" in done("views", "rebuild").stdout
