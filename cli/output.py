@@ -89,6 +89,11 @@ def write(sheet: Sheet, form: str) -> None:
             write_footer(sheet)
 
 
+def write_counts(counts: Mapping[str, int], form: str) -> None:
+    """Write how many of what, as one row."""
+    write(Sheet([counts], tuple(counts), dict(counts)), form)
+
+
 def screen(*, stderr: bool = False) -> Console:
     """The terminal, or the file in its place: no colour and no width but 80 there."""
     from rich.console import Console

@@ -49,7 +49,10 @@ class DemoName(click.ParamType[str]):
         """The packaged deal files whose names begin so."""
         from click.shell_completion import CompletionItem
 
-        return [CompletionItem(n) for n in sorted(_demos()) if n.startswith(incomplete)]
+        from cli.invented import NAME
+
+        names = sorted([*_demos(), NAME])
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 def _demos() -> dict[str, Traversable]:
@@ -67,26 +70,44 @@ def _demos() -> dict[str, Traversable]:
 
 @click.command()
 @click.argument("name", type=DemoName(), default=DEFAULT_DEMO)
+@click.option(
+    "--racks", type=click.IntRange(1), metavar="N", help="How many racks to make up."
+)
+@click.option("--seed", type=int, metavar="S", help="Another seed: another history.")
+@click.option(
+    "--deals", type=click.IntRange(1), metavar="K", help="Spread them over K deals."
+)
 @placed
 @formatted
-def demo(name: str, form: str) -> None:
+def demo(
+    name: str, racks: int | None, seed: int | None, deals: int | None, form: str
+) -> None:
     r"""Load a packaged deal, creating the ledger if need be.
 
     openai-nvidia is the real history of that deal, with its sources;
-    milestone-machine is fictional, and shows a deal's full life. Loading one twice
-    changes nothing.
+    milestone-machine is fictional, and shows a deal's full life; ten-gigawatts is
+    fictional and as large as you like: some nine events a rack, 1,000 racks if not
+    told otherwise. Loading one twice changes nothing.
 
     \b
     Example:
       accord demo
       accord demo milestone-machine
+      accord demo ten-gigawatts --racks 50000
     """
+    from cli.invented import NAME
+
+    if name == NAME:
+        _invent(racks or 1000, seed or 0, deals or 1, form)
+        return
+    if racks or seed is not None or deals:
+        raise click.UsageError(f"--racks, --seed and --deals belong to {NAME}.")
     from cli.batch import write_batch
     from cli.receipts import plural, print_receipts
 
     known = _demos()
     if name not in known:
-        names = ", ".join(sorted(known)) or "none"
+        names = ", ".join(sorted([*known, NAME]))
         raise click.BadParameter(
             f"there is no packaged deal {name!r}; there are: {names}.",
             param_hint="NAME",
@@ -109,6 +130,35 @@ def demo(name: str, form: str) -> None:
             f"{plural(events, 'event')}."
         )
     click.echo(f"See it with: accord show {name}", err=True)
+
+
+def _invent(racks: int, seed: int, deals: int, form: str) -> None:
+    """Record an invented deal, chunk by chunk; what is there already is left alone."""
+    from cli.invented import chunks, deal_names
+    from cli.output import write_counts
+    from cli.receipts import plural
+    from ledger.commands.registry import request_of
+
+    written, there = 0, 0
+    with session().made() as (ledger, made), progress("Recording") as bar:
+        if made:
+            click.echo(f"Created a ledger at {session().place}.", err=True)
+        before = ledger.store.head().size
+        for chunk in chunks(racks, seed, deals):
+            requests = list(enumerate(map(request_of, chunk.lines), start=1))
+            receipts = ledger.execute_batch(requests, command_id=chunk.command_id)
+            fresh = sum(not receipt.repeated for receipt in receipts)
+            written += fresh
+            there += len(receipts) - fresh
+            bar(chunk.done, chunk.total)
+        events = ledger.store.head().size - before
+    if form == "table":
+        known = f"; {there:,} were on the record already" if there else ""
+        said = f"{plural(written, 'command')}, {plural(events, 'event')}{known}"
+        click.echo(f"FICTION. Recorded {plural(racks, 'rack')}: {said}.")
+        click.echo(f"See it with: accord show {deal_names(1)[0]}", err=True)
+    else:
+        write_counts({"racks": racks, "commands": written, "events": events}, form)
 
 
 @click.command()
