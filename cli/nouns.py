@@ -41,10 +41,15 @@ class NounGroup(NearestGroup):
 
         mine = [command for command in COMMANDS.values() if command.noun == self.name]
         mine.sort(key=lambda command: command.run.__code__.co_firstlineno)
-        return [command.verb for command in mine]
+        verbs = [command.verb for command in mine]
+        return [*verbs, "import"] if self.name == "system" else verbs
 
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of a verb."""
+        if (self.name, cmd_name) == ("system", "import"):
+            from cli.importing import import_command
+
+            return import_command()
         from ledger.commands.registry import COMMANDS
 
         command = COMMANDS.get(f"{self.name} {cmd_name}")

@@ -41,14 +41,24 @@ class Bar:
             BarColumn,
             MofNCompleteColumn,
             Progress,
+            ProgressColumn,
+            Task,
             TextColumn,
             TimeRemainingColumn,
         )
+        from rich.text import Text
+
+        class Rate(ProgressColumn):
+            """How many a second."""
+
+            def render(self, task: Task) -> Text:
+                return Text(f"{task.speed or 0:,.0f}/s")
 
         bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
+            Rate(),
             TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,

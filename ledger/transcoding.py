@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import or_
 from typing import Any
 
@@ -39,8 +39,14 @@ def decode_value(kind: type[Any], value: Any) -> Any:
     if kind in VALUES:
         if not isinstance(value, str):
             raise InvalidValue(f"Expected text, got {value!r}.")
-        return kind.parse(value)
+        return _parsed(kind, value)  # type: ignore[arg-type]
     raise NotImplementedError(f"{kind.__name__} has no place in an event")
+
+
+@lru_cache(maxsize=1 << 14)
+def _parsed(kind: Any, text: str) -> Any:
+    # Values are immutable, and the same few come again and again.
+    return kind.parse(text)
 
 
 _encoder = msgspec.json.Encoder(enc_hook=encode_value)

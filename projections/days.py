@@ -17,7 +17,6 @@ from sqlalchemy.engine import Connection
 
 from ledger.database import database_of
 from ledger.event import Event, Reversed
-from ledger.tables import events
 from projections.tables import horizons, late
 from projections.view import FoldRow, View
 
@@ -80,24 +79,13 @@ def reached(connection: Connection, deal: str, day: date) -> int | None:
 
 def late_positions(
     deal: str, day: date, after: int, upto: int
-) -> sa.CompoundSelect[tuple[int]]:
-    """The positions of a deal's late events between two others, effective by a day.
-
-    With them those of its marks of reversed events, which count whatever their day.
-    """
-    return sa.union_all(
-        sa.select(late.c.position).where(
-            late.c.deal == deal,
-            late.c.position > after,
-            late.c.position <= upto,
-            late.c.effective_on <= day.isoformat(),
-        ),
-        sa.select(events.c.position).where(
-            events.c.type == Reversed.tag(),
-            events.c.deal == deal,
-            events.c.position > after,
-            events.c.position <= upto,
-        ),
+) -> sa.Select[tuple[int]]:
+    """The positions of a deal's late events between two others, effective by a day."""
+    return sa.select(late.c.position).where(
+        late.c.deal == deal,
+        late.c.position > after,
+        late.c.position <= upto,
+        late.c.effective_on <= day.isoformat(),
     )
 
 

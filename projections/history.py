@@ -24,7 +24,7 @@ def history(
     after: int = 0,
     upto: int | None = None,
     as_of: date | None = None,
-    among: sa.CompoundSelect[tuple[int]] | None = None,
+    among: sa.Select[tuple[int]] | None = None,
     newest: bool = False,
 ) -> Iterator[Event[Any]]:
     """The events of a deal, or of all, between two positions and effective by a day.
@@ -70,15 +70,16 @@ def marks_by(
     query = (
         sa.select(events.c.position, events.c.data)
         .where(
-            events.c.type == Reversed.tag(),
+            # In words, not as a parameter: so the index of reversals is found.
+            events.c.type == sa.literal_column(f"'{Reversed.tag()}'"),
             events.c.position > after,
             events.c.position <= upto,
         )
         .order_by(events.c.position)
     )
-    if deal is not None:
-        query = query.where(events.c.deal == deal)
-    return [decode(data, position=at) for at, data in connection.execute(query)]
+    found = (decode(data, position=at) for at, data in connection.execute(query))
+    # Few are, of all deals together.
+    return [mark for mark in found if deal is None or mark.deal == deal]
 
 
 def reversed_by(

@@ -43,7 +43,7 @@ from projections.history import (
 from projections.refused import REFUSED, RefusedLine
 from projections.stored import Past, Stored, tracked, whole_segments
 from projections.timeline import TIMELINE, line_of_event
-from projections.view import Book, Drawn, Rows, View
+from projections.view import Book, Drawn, Rows, View, fold_page
 
 KnownAt = datetime | int
 """A recorded time, or a position of the record."""
@@ -314,13 +314,11 @@ class Reading:
             self._rows[deal, view.name] = Rows(source)
         gone = reversed_in(taken_back)
         for start, group in groups.items():
+            folds = [(view, self._rows[deal, view.name]) for view in group]
             for page in _pages(self._after(deal, start)):
-                for view in group:
-                    rows = self._rows[deal, view.name]
+                for view, rows in folds:
                     rows.ahead(view.looked_at(page))
-                    for event in page:
-                        if view.counts(event, gone):
-                            view.fold(rows, event)
+                fold_page(folds, page, gone)
 
     def _source(self, view: View, deal: str, start: int) -> Stored | Past | None:
         if not start:

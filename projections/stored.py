@@ -21,7 +21,7 @@ from ledger.transcoding import decode_value, to_json
 from projections.tables import past, table_of, tracking
 from projections.view import Rows, View
 
-SEGMENT: Final = 2048
+SEGMENT: Final = 1024
 """Positions of the record between two ends at which a fold can start."""
 
 

@@ -221,3 +221,23 @@ class View:
                 found[view.name] = view
                 waiting.extend(view.reads)
         return found
+
+
+def fold_page(
+    folds: Sequence[tuple[View, Rows[Any]]],
+    page: Iterable[Event[Any]],
+    gone: AbstractSet[int],
+) -> None:
+    """Take events in, each into the rows of those views that handle its type."""
+    of: dict[type[EventData], list[tuple[View, Handler, Rows[Any]]]] = {}
+    for event in page:
+        kind = type(event.data)
+        if kind not in of:
+            of[kind] = [
+                (view, view.handlers[kind], rows)
+                for view, rows in folds
+                if kind in view.handlers
+            ]
+        for view, handler, rows in of[kind]:
+            if view.counts(event, gone):
+                handler(rows, event)
