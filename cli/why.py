@@ -108,7 +108,7 @@ def why(
 
     with projections() as views, views.reading(as_of, known_at) as reading:
         reading.check_known(deal)
-        tree = tree_behind(reading, deal, subject)
+        tree = tree_behind(reading, deal, subject, whole=whole)
         answer = noted(
             reading.told(
                 "why",
@@ -190,6 +190,9 @@ def _of_thing(branch: Any) -> Text:
     from cli.output import clean, heading, shown
 
     kind, _, name = branch.what.partition("/")
+    if name == "…":
+        figure = f"  {shown(f'{branch.figure} {branch.unit}')}" if branch.figure else ""
+        return Text(f"… and {branch.note}{figure}", style="dim")
     label = Text(f"{heading(kind)} {clean(name)}", style="bold")
     if branch.figure is not None:
         unit = f" {branch.unit}" if branch.unit else ""

@@ -35,6 +35,10 @@ _VERSIONS: Final = (
 )
 
 
+IS_FIRST: Final = events.c.version == sa.literal_column("1")
+"""In words, not as a parameter: so that the index of first events is found."""
+
+
 class Submission(NamedTuple):
     """A command whose events are being appended, in order: its id, digest, number of events."""
 
@@ -196,7 +200,7 @@ def begun(kind: str, deal: str) -> tuple[sa.ColumnElement[bool], ...]:
     """What is true of the first event of each stream of a kind that a deal began."""
     return (
         events.c.deal == deal,
-        events.c.version == 1,
+        IS_FIRST,
         of_kind(kind),
     )
 

@@ -34,6 +34,7 @@ from ledger.database import database_of, parsed, shown
 from ledger.errors import LedgerUnavailable, OutcomeUnknown, TryAgain
 from ledger.log import (
     IN_CHUNK,
+    IS_FIRST,
     TILE_LEVELS,
     Head,
     RecordedCommand,
@@ -371,7 +372,7 @@ class Store(ApplicationRecorder, TrackingRecorder):
 
     def openings(self, kind: str) -> Sequence[str]:
         """Every stream of a kind, in order, by its first event."""
-        query = sa.select(events.c.stream).where(of_kind(kind), events.c.version == 1)
+        query = sa.select(events.c.stream).where(of_kind(kind), IS_FIRST)
         with self.reading() as connection:
             return sorted(connection.scalars(query))
 

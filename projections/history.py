@@ -53,6 +53,21 @@ def history(
             yield decode(data, position=position)
 
 
+def of_stream(
+    connection: Connection, stream: str, upto: int, as_of: date | None
+) -> Iterator[Event[Any]]:
+    """The events of a stream up to a position, effective by a day."""
+    query = (
+        sa.select(events.c.position, events.c.data)
+        .where(events.c.stream == stream)
+        .order_by(events.c.version)
+    )
+    for position, data in connection.execute(query):
+        event: Event[Any] = decode(data, position=position)
+        if position <= upto and (as_of is None or event.on <= as_of):
+            yield event
+
+
 def marks(found: Iterable[Event[Any]]) -> Iterator[Event[Reversed]]:
     """Those of the events by which others were reversed."""
     return (event for event in found if isinstance(event.data, Reversed))

@@ -8,13 +8,15 @@ certificates among its inputs, a certificate on its systems, a system on its ord
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from functools import cached_property
+from typing import Any, Final, Protocol
 
 from ledger import agreement, capacity, delivery, funding
 from ledger.event import Event
 
 IN_FUNDING: Final = ("drawdown", "tranche", "clawback", "true_up", "facility")
 IN_AGREEMENT: Final = ("condition", "amendment", "statement", "right", "other")
+MIXED: Final = ("agreement", "funding", "observation")
 CALLED: Final = {"other": "link"}
 NAMED: Final = frozenset({"certificate", "milestone", "order", "reversal", "sku"})
 BROUGHT_ABOUT: Final = (funding.TrancheRelocked, funding.CommitmentChanged)
@@ -24,31 +26,76 @@ FLAGGED: Final = (funding.OverfundingDeclared, funding.OverfundingCured)
 SEEN: Final = ("default", "kind", "label", "instrument")
 
 
-class Lineage:
-    """The threads of one deal, from the events of it that count, in recorded order."""
+class Source(Protocol):
+    """Where a deal's events come from: those that count, a stream at a time."""
 
-    def __init__(self, deal: str, events: Iterable[Event[Any]]) -> None:
+    def of_stream(self, deal: str, stream: str) -> list[Event[Any]]:
+        """The events of a stream, in order."""
+
+    def at(self, deal: str, position: int) -> Event[Any] | None:
+        """The event at a position."""
+
+
+class Lineage:
+    """The threads of one deal, read when they are asked for.
+
+    Agreement, money and observations hold many threads in one stream, and are read
+    whole; any other thread is a stream of its own.
+    """
+
+    def __init__(self, deal: str, source: Source) -> None:
         self.deal = deal
-        self.threads: dict[str, list[Event[Any]]] = {}
-        self._by_ref: dict[str, int] = {}
-        self._by_position: dict[int, str] = {}
+        self._source = source
+        self._streams: dict[str, list[Event[Any]]] = {}
         self._equity: dict[str, str] = {}
-        for event in events:
-            thread = self._thread_of(event)
-            self.threads.setdefault(thread, []).append(event)
-            self._by_ref[event.ref] = event.position
-            self._by_position[event.position] = thread
+
+    @cached_property
+    def named(self) -> dict[str, list[Event[Any]]]:
+        """The threads that share a stream with others."""
+        threads: dict[str, list[Event[Any]]] = {}
+        mixed = [one for kind in MIXED for one in self._stream(f"{kind}/{self.deal}")]
+        for event in sorted(mixed, key=lambda event: event.position):
+            threads.setdefault(self._thread_of(event), []).append(event)
+        return threads
+
+    def events(self, thread: str) -> list[Event[Any]]:
+        """The events of a thread, in recorded order; none where there is no such."""
+        if thread in self.named:
+            return self.named[thread]
+        kind, _, rest = thread.partition("/")
+        if kind in {*MIXED, *IN_FUNDING, *IN_AGREEMENT}:
+            return []
+        return self._stream(f"{kind}/{self.deal}/{rest}" if kind in NAMED else thread)
+
+    def _stream(self, stream: str) -> list[Event[Any]]:
+        if stream not in self._streams:
+            self._streams[stream] = self._source.of_stream(self.deal, stream)
+        return self._streams[stream]
 
     def thread_at(self, position: int) -> str:
         """The thread of the event at a position."""
-        return self._by_position[position]
+        event = self._source.at(self.deal, position)
+        assert event is not None, position
+        return self._thread_of(event)
 
     def position_of(self, ref: str | None) -> int | None:
         """Where an event stands that another refers to; None where it does not count."""
-        return self._by_ref.get(ref or "")
+        event = self._by_ref(ref)
+        return None if event is None else event.position
+
+    def _by_ref(self, ref: str | None) -> Event[Any] | None:
+        stream, _, version = (ref or "").rpartition("@")
+        found = self._stream(stream) if stream else ()
+        return next((one for one in found if str(one.version) == version), None)
 
     def _at(self, ref: str | None) -> str:
-        return self._by_position.get(self.position_of(ref) or 0, "")
+        """The thread that a ref is of; where it is a stream's own, it is not read."""
+        stream = (ref or "").rpartition("@")[0]
+        kind = stream.partition("/")[0]
+        if kind and kind not in MIXED:
+            return f"{kind}/{stream.rpartition('/')[2]}" if kind in NAMED else stream
+        event = self._by_ref(ref)
+        return "" if event is None else self._thread_of(event)
 
     def _thread_of(self, event: Event[Any]) -> str:
         """The thread of an event, `drawdown/D1`."""
@@ -79,6 +126,7 @@ class Lineage:
             case funding.EquityIssued(certificate_no=number, drawdown=name):
                 self._equity[number] = f"drawdown/{name}"
             case funding.EquityCancelled(certificate_no=number):
+                # Threads of money are named in the order of the record.
                 return self._equity.get(number, f"equity/{number}")
         thread = self._named(data, IN_FUNDING)
         assert thread is not None, data
@@ -90,13 +138,13 @@ class Lineage:
         With `flags`, also those that had its facility flagged as overfunded, or cured.
         """
         told = BROUGHT_ABOUT + FLAGGED if flags else BROUGHT_ABOUT
-        seen = {thread}
-        for event in reversed(self.threads.get(thread, ())):
+        seen = {thread, ""}
+        for event in reversed(self.events(thread)):
             causes = list(self._causes(event))
             if isinstance(event.data, told):
                 causes.append(self._at(event.provenance.causation))
             for other in causes:
-                if other not in seen and other in self.threads:
+                if other not in seen:
                     seen.add(other)
                     yield other
 
@@ -127,7 +175,7 @@ class Lineage:
 
     def _conditions(self) -> Iterator[str]:
         """The conditions that the agreement as a whole depends on."""
-        for name, events in self.threads.items():
+        for name, events in self.named.items():
             defined = events[0].data
             if isinstance(defined, agreement.ConditionDefined) and (
                 defined.scope == "agreement"

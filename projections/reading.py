@@ -22,7 +22,7 @@ from sqlalchemy.engine import Connection
 from ledger.agreement import Opened
 from ledger.errors import NotFound
 from ledger.event import Event, Reversed
-from ledger.log import read_head
+from ledger.log import begun, read_head
 from ledger.proofs import root_at
 from ledger.refusals import refusals
 from ledger.store import Store
@@ -37,6 +37,7 @@ from projections.history import (
     deals_of,
     history,
     marks_by,
+    of_stream,
     reversed_by,
     reversed_in,
 )
@@ -92,6 +93,7 @@ class Reading:
         self.limited = limited
         self._stale = False
         self._rows: dict[tuple[str, str], Rows[Any]] = {}
+        self._gone: dict[str, frozenset[int]] = {}
 
     def answer(self, view: View, deal: str | None) -> Answer:
         """The answer of one deal or of all, with its footer."""
@@ -294,14 +296,35 @@ class Reading:
         """The events of a deal that this answer takes in, the reversed ones too."""
         return history(self._connection, deal, upto=self.position, as_of=self._as_of)
 
-    def counting(self, deal: str) -> list[Event[Any]]:
-        """The events of a deal that count: less the reversed ones and their marks."""
-        gone = reversed_by(self._connection, self.position, deal)
-        return [
-            event
-            for event in self.history(deal)
-            if event.position not in gone and not isinstance(event.data, Reversed)
-        ]
+    def of_stream(self, deal: str, stream: str) -> list[Event[Any]]:
+        """The events of a stream that count: less the reversed ones and their marks."""
+        found = of_stream(self._connection, stream, self.position, self._as_of)
+        mine = (event for event in found if event.deal == deal)
+        return [event for event in mine if self._counts(event)]
+
+    def at(self, deal: str, position: int) -> Event[Any] | None:
+        """The event at a position, if it is of the deal and counts."""
+        upto = min(position, self.position)
+        found = history(
+            self._connection, deal, after=position - 1, upto=upto, as_of=self._as_of
+        )
+        return next((event for event in found if self._counts(event)), None)
+
+    def _counts(self, event: Event[Any]) -> bool:
+        gone = self._gone.get(event.deal)
+        if gone is None:
+            gone = reversed_by(self._connection, self.position, event.deal)
+            self._gone[event.deal] = gone
+        return event.position not in gone and not isinstance(event.data, Reversed)
+
+    def streams(self, deal: str, kind: str, many: int) -> list[str]:
+        """The first streams of a kind that a deal began, in order of their names."""
+        query = sa.select(events.c.stream).where(
+            *begun(kind, deal), events.c.position <= self.position
+        )
+        return list(
+            self._connection.scalars(query.order_by(events.c.stream).limit(many))
+        )
 
     def _fold(self, deal: str, views: Sequence[View]) -> None:
         """Rows as they are stored, with the events after them folded on top."""

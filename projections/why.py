@@ -8,6 +8,7 @@ stands with its own events, newest first, and with what it relied on.
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any, Final
@@ -15,6 +16,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from ledger import agreement as agreed
+from ledger.catalogue import BY_KIND
 from ledger.errors import NotFound
 from ledger.event import Event
 from ledger.provenance import Evidence
@@ -25,16 +27,19 @@ from projections.certificates import CERTIFICATES, certified_watts
 from projections.commitment import DRAWN, CashRow, money_of, plain
 from projections.deals import agreement_of
 from projections.distance import next_trigger
-from projections.fleet import FLEET, OrderRow, SystemRow, rungs_to
-from projections.lineage import Lineage
+from projections.fleet import FLEET, SystemRow, order_of, rungs_to, totals_of
+from projections.lineage import MIXED, NAMED, Lineage
 from projections.reading import Reading
 from projections.standing import STANDING
 from projections.terms import TERMS
 from projections.things import Things, moved
-from projections.view import Book
 
 LADDERS: Final = ("funding", "capacity", "shares")
 TERM: Final = "term"
+MANY: Final = 10
+"""Things of one kind that are told one by one."""
+LISTED: Final = 1000
+"""Things of one kind among which a name is looked for that is not quite right."""
 SET_TERMS: Final = (agreed.DefinitiveSigned, agreed.AmendmentTookEffect)
 _PAID: Final = {"requested": "requested", "approved": "approved", "disbursed": "paid"}
 _MORE: Final = {"to_recipient": 1, "to_provider": -1, "clawback": -1}
@@ -66,27 +71,34 @@ class Reason(Frozen, omit_defaults=False):
     because: tuple[Reason, ...] = ()
 
 
-def why(reading: Reading, deal: str, subject: str) -> Reason:
-    """The tree behind a subject; NotFound names what there is instead."""
-    book = reading.book(deal, STANDING, TERMS)
-    teller = _Teller(book, Lineage(deal, reading.counting(deal)))
+def why(reading: Reading, deal: str, subject: str, *, whole: bool = False) -> Reason:
+    """The tree behind a subject; NotFound names what there is instead.
+
+    Of many alike only the first are told, and how many more there are, if not `whole`.
+    """
+    teller = _Teller(reading, deal, whole=whole)
     return teller.tell(_resolve(teller, deal, subject))
 
 
 def subjects(reading: Reading, deal: str) -> list[str]:
-    """Everything of a deal that can be asked about."""
-    book = reading.book(deal, STANDING, TERMS)
-    return list(_Teller(book, Lineage(deal, reading.counting(deal))).known())
+    """What of a deal can be asked about; of its systems and the like the first."""
+    return list(_Teller(reading, deal).known())
 
 
 def _resolve(teller: _Teller, deal: str, subject: str) -> str:
     """The full name of a subject, `tranche/T1`, from the name that was given."""
-    known = list(teller.known())
-    if subject in known:
+    if teller.knows(subject):
         return subject
-    found = [name for name in known if name.partition("/")[2] == subject]
+    known = list(teller.known())
+    found = dict.fromkeys(
+        [
+            *(name for name in known if name.partition("/")[2] == subject),
+            *(f"{kind}/{subject}" for kind in BY_KIND),
+        ]
+    )
+    found = dict.fromkeys(filter(teller.knows, found))
     if len(found) == 1:
-        return found[0]
+        return next(iter(found))
     if found:
         raise NotFound(
             f"{subject!r} is the name of several things of {deal}: "
@@ -105,9 +117,11 @@ def _resolve(teller: _Teller, deal: str, subject: str) -> str:
 class _Teller:
     """Tells the tree; what was told once is referred to afterwards."""
 
-    def __init__(self, book: Book, lineage: Lineage) -> None:
-        self._book = book
-        self._lineage = lineage
+    def __init__(self, reading: Reading, deal: str, *, whole: bool = False) -> None:
+        self._reading = reading
+        self._book = book = reading.book(deal, STANDING, TERMS)
+        self._lineage = Lineage(deal, reading)
+        self._whole = whole
         self._money = money_of(book)
         self._rungs = {f"{r.ladder}/{r.rung}": r for r in STANDING.draw(book).rows}
         self._clauses = dict(self._values())
@@ -115,10 +129,22 @@ class _Teller:
         self._told: set[str] = set()
 
     def known(self) -> Iterator[str]:
-        """Every subject: rungs, threads, and the terms."""
+        """Subjects: rungs, threads, and the terms; of each kind of stream the first."""
         yield from self._rungs
-        yield from self._lineage.threads
+        yield from self._lineage.named
+        for kind in BY_KIND:
+            if kind not in MIXED:
+                for stream in self._reading.streams(self._book.deal, kind, LISTED):
+                    name = stream.rpartition("/")[2]
+                    yield f"{kind}/{name}" if kind in NAMED else stream
         yield from (f"{TERM}/{clause}" for clause in self._clauses)
+
+    def knows(self, name: str) -> bool:
+        """Whether there is a rung, a term or a thread of that name."""
+        kind, _, rest = name.partition("/")
+        if kind == TERM:
+            return rest in self._clauses
+        return name in self._rungs or bool(self._lineage.events(name))
 
     def tell(self, name: str) -> Reason:
         """A rung, a term, or a thread."""
@@ -131,14 +157,33 @@ class _Teller:
 
     def _thread(self, name: str, *, asked: bool = False) -> Reason:
         """A thing: its events, newest first, and what it relied on."""
-        events = self._lineage.threads[name]
+        events = self._lineage.events(name)
         told = Reason(what=name, **self._things.stand(name, events)._asdict())
         if name in self._told:
             return replace(told, note=None, see=True)
         self._told.add(name)
         others = self._lineage.relied_on(name, flags=asked)
-        because = (*map(self._event, reversed(events)), *map(self._thread, others))
+        because = (
+            *map(self._event, reversed(events)),
+            *self._some(others, MANY if asked else 1),
+        )
         return replace(told, because=because)
+
+    def _some(self, names: Iterator[str], systems: int) -> Iterator[Reason]:
+        """Things that others relied on; of many alike the first."""
+        told: Counter[str] = Counter()
+        for name in names:
+            kind = name.partition("/")[0]
+            most = systems if kind == "system" else MANY
+            if not self._whole and told[kind] >= most:
+                told[kind] += 1
+            elif self._lineage.events(name):
+                told[kind] += 1
+                yield self._thread(name)
+        for kind, many in told.items():
+            left = many - (systems if kind == "system" else MANY)
+            if left > 0 and not self._whole:
+                yield _more(kind, left)
 
     def _event(self, event: Event[Any]) -> Reason:
         """An event as a leaf: what happened, when, by whom, on what evidence."""
@@ -255,7 +300,7 @@ class _Teller:
         """The events that set terms, as the folds take them in: in recorded order."""
         found = [
             event
-            for thread in self._lineage.threads.values()
+            for thread in self._lineage.named.values()
             for event in thread
             if isinstance(event.data, agreed.LoiSigned)
             or (isinstance(event.data, SET_TERMS) and event.confirmed)
@@ -270,11 +315,15 @@ class _Teller:
         if rung == "committed":
             return list(self._bound("capacity_floor", "W")), None
         if rung == "certified":
+            counted = [row for row in self._book.rows(CERTIFICATES) if row.counts]
+            most = len(counted) if self._whole else MANY
             parts = [
                 _with(self._thread(f"certificate/{row.key}"), str(row.rated), "W")
-                for row in self._book.rows(CERTIFICATES)
-                if row.counts
+                for row in counted[:most]
             ]
+            if counted[most:]:
+                left = sum(row.rated for row in counted[most:])
+                parts.append(_more("certificate", len(counted[most:]), str(left)))
             total = certified_watts(self._book)
         else:
             parts = list(self._delivered(rung))
@@ -282,15 +331,43 @@ class _Teller:
         return parts, self._converted(parts, total)
 
     def _delivered(self, rung: str) -> Iterator[Reason]:
-        rows = list(self._book.rows(FLEET))
+        """Orders, or systems; of many systems those that are alike, added up."""
         if rung == "ordered":
-            for row in rows:
-                if isinstance(row, OrderRow):
-                    yield self._thread(row.key)
+            yield from self._ordered()
             return
-        for row in rows:
+        groups = [
+            group
+            for group in totals_of(self._book).groups.values()
+            if rung in rungs_to(group.shown_state)
+        ]
+        if not self._whole and sum(group.systems for group in groups) > MANY:
+            for group in groups:
+                alike = f"{group.site} {group.sku} v{group.sku_version}"
+                yield Reason(
+                    what=f"systems/{alike.strip()}",
+                    figure=str(group.watts),
+                    unit="W",
+                    state=group.shown_state,
+                    note=f"{group.systems:,} systems; --all shows them",
+                )
+            return
+        for row in self._book.rows(FLEET):
             if isinstance(row, SystemRow) and rung in rungs_to(row.shown_state):
                 yield _with(self._thread(row.key), str(row.watts), "W")
+
+    def _ordered(self) -> Iterator[Reason]:
+        names = self._reading.streams(self._book.deal, "order", LISTED)
+        orders = [name.rpartition("/")[2] for name in names]
+        most = len(orders) if self._whole else MANY
+        told = 0
+        for name in orders[:most]:
+            order = order_of(self._book, name)
+            if order is not None:
+                told += order.ordered
+                yield self._thread(f"order/{name}")
+        left = totals_of(self._book).ordered - told
+        if orders[most:]:
+            yield _more("order", len(orders[most:]), str(left))
 
     def _converted(self, parts: Sequence[Reason], total: int) -> str | None:
         rated = sum(int(part.figure or 0) for part in parts)
@@ -339,6 +416,16 @@ class _Teller:
                 else self._event(event),
             ),
         )
+
+
+def _more(kind: str, many: int, watts: str | None = None) -> Reason:
+    """In place of what is not told one by one."""
+    return Reason(
+        what=f"{kind}/…",
+        figure=watts,
+        unit=watts and "W",
+        note=f"{many:,} more {kind}s; --all shows them",
+    )
 
 
 def _text(value: Any) -> str:
