@@ -76,12 +76,19 @@ def history(
             "--before: it shows what is still to come."
         )
     from cli.answers import noted, projections, sheet_of
-    from cli.output import write_streamed
+    from cli.output import write, write_streamed
     from cli.pages import write_history
     from projections.reading import columns_of
     from projections.timeline import TIMELINE
 
     chosen = _filters(given)
+    if follow and form == "jsonl" and limit is None:
+        # From the first event on, by the same way as those that are still to come.
+        with projections() as views, views.reading() as reading:
+            if deal is not None:
+                reading.check_known(deal)
+        _follow(deal, 0, chosen, form)
+        return
     page = PAGE if limit is None and form == "table" else limit
     asked = _asked({**given, "before": before, "limit": limit})
     with projections() as views, views.reading(as_of, known_at) as reading:
@@ -107,13 +114,16 @@ def history(
             shown = newest[:page][::-1]
             rows = iter(shown)
             answer = noted(told(shown))
-        if form == "table":
-            sheet = sheet_of(answer)
-            if follow:
-                sheet.footer = ()
-            write_history(sheet, earlier=len(newest) > len(shown))
-        else:
-            answer = noted(write_streamed(told, rows, form))
+        if form != "table" and not follow:
+            noted(write_streamed(told, rows, form))
+            return
+    sheet = sheet_of(answer)
+    if follow:
+        sheet.footer = ()
+    if form == "table":
+        write_history(sheet, earlier=len(newest) > len(shown))
+    else:
+        write(sheet, form)
     if follow:
         _follow(deal, answer.position, chosen, form)
 

@@ -38,11 +38,12 @@ from ledger.errors import (
     Refused,
 )
 from ledger.event import A, Event, fold
+from ledger.mapper import EventMapper
 from ledger.provenance import Actor, Provenance, status_of
 from ledger.refusals import Refusal, note
 from ledger.snapshot import SnapshotMapper, SnapshotRecorder, due, fold_from
 from ledger.store import RecordedCommand, Store, Submission
-from ledger.transcoding import EventMapper, decode, to_builtins
+from ledger.transcoding import decode, to_builtins
 from ledger.values import Slug
 from ledger.version import __version__
 

@@ -50,6 +50,7 @@ from ledger.log import (
     of_kind,
     read_head,
 )
+from ledger.mapper import EventToStore
 from ledger.schema import check_schema, create_schema, schema_of
 from ledger.subscription import LiveSubscription
 from ledger.tables import (
@@ -62,7 +63,7 @@ from ledger.tables import (
     snapshots,
     tracking,
 )
-from ledger.transcoding import EventToStore, envelope, stamp_time
+from ledger.transcoding import envelope, stamp_time
 
 __all__ = [
     "IN_CHUNK",

@@ -7,15 +7,12 @@ lock, since only there are position and recorded time known. Those bytes are has
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, reduce
 from operator import or_
 from typing import Any
 
 import msgspec
-from eventsourcing.domain import DomainEventProtocol
-from eventsourcing.persistence import Mapper, StoredEvent
 
 from ledger.catalogue import EVENTS
 from ledger.errors import InvalidValue, UnknownEvent
@@ -158,44 +155,12 @@ def _newer(schema: int) -> str:
     return f"it has schema {schema}, and this version knows {SCHEMA}"
 
 
-@dataclass(frozen=True)
-class EventToStore(StoredEvent):
-    """A stored event that also carries what the store's columns need.
-
-    `state` is the envelope without its identity; see `envelope`.
-    """
-
-    deal: str
-    effective_on: str
-
-
-class EventMapper(Mapper[str]):
-    """Turns our events into what the recorder takes, and stored bytes into events."""
-
-    def __init__(self) -> None:
-        """Need no transcoder of the library's, no compressor and no cipher."""
-        self.compressor = None
-        self.cipher = None
-
-    def to_stored_event(self, domain_event: DomainEventProtocol[str]) -> StoredEvent:
-        """Encode the provenance and data of an event that is to be recorded."""
-        assert isinstance(domain_event, Event)
-        body = b'"provenance":%b,"data":%b}' % (
-            _encoder.encode(domain_event.provenance),
-            _encoder.encode(domain_event.data),
-        )
-        return EventToStore(
-            originator_id=domain_event.stream,
-            originator_version=domain_event.version,
-            topic=domain_event.data.tag(),
-            state=body,
-            deal=domain_event.deal,
-            effective_on=domain_event.on.isoformat(),
-        )
-
-    def to_domain_event(self, stored_event: StoredEvent) -> Event[Any]:
-        """Decode a stored event."""
-        return decode(stored_event.state, position=getattr(stored_event, "id", None))
+def body(event: Event[Any]) -> bytes:
+    """An event's envelope without its identity; see `envelope`."""
+    return b'"provenance":%b,"data":%b}' % (
+        _encoder.encode(event.provenance),
+        _encoder.encode(event.data),
+    )
 
 
 def proposed(

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -20,9 +20,6 @@ from sqlalchemy.engine import Connection
 from ledger.errors import IntegrityFailure, LedgerUnavailable
 from ledger.event import Event, EventData
 from ledger.log import read_head
-from ledger.snapshot import check_snapshots
-from ledger.snapshot import forget as drop_snapshots
-from ledger.store import Store
 from projections import stored
 from projections.days import DAYS, Days, forget_days, kept_days
 from projections.history import PAGE, history, marks_by, reversed_by
@@ -39,6 +36,9 @@ from projections.stored import (
 )
 from projections.tables import metadata, table_of
 from projections.view import Handler, Keys, Rows, View
+
+if TYPE_CHECKING:
+    from ledger.store import Store
 
 WINDOW: Final = 20_000
 """Events that are folded before their rows are written."""
@@ -181,13 +181,15 @@ class Projections:
 
         With all views go the snapshots, which are taken again as the record grows.
         """
+        from ledger import snapshot
+
         chosen = [view for view in FOLDED if names is None or view.name in names]
         with self.store.writing() as connection:
             for view in chosen:
                 untrack(connection, view)
                 _forget(connection, view)
             if names is None:
-                drop_snapshots(connection)
+                snapshot.forget(connection)
         return sum(self._windows(chosen, progress))
 
     def _windows(
@@ -280,6 +282,8 @@ class Projections:
 
         Returns how many rows and snapshots were compared.
         """
+        from ledger.snapshot import check_snapshots
+
         compared = check_snapshots(self.store)
         with self.store.reading() as connection:
             known = tracked(connection)

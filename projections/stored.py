@@ -12,7 +12,6 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from ledger.database import database_of
@@ -33,6 +32,13 @@ def segment_of(position: int) -> int:
 def whole_segments(position: int) -> int:
     """How many segments end at a position, or before it."""
     return position // SEGMENT
+
+
+_BEGIN: Final = sa.text(
+    "INSERT INTO view_tracking (name, version, position) "
+    "VALUES (:name, :version, :position) ON CONFLICT DO NOTHING"
+)
+"""Leaves alone what is there."""
 
 
 class Version(NamedTuple):
@@ -228,7 +234,7 @@ def track(
     """
     if known is None:
         values = {"name": view.name, "version": view.version, "position": position}
-        found = connection.execute(_begin(connection.dialect.name).values(values))
+        found = connection.execute(_BEGIN, values)
     else:
         version, before = known
         found = connection.execute(
@@ -241,13 +247,6 @@ def track(
             .values(version=view.version, position=position)
         )
     return found.rowcount == 1
-
-
-def _begin(dialect: str) -> Any:
-    """An insert that leaves alone what is there."""
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    statement = insert(tracking).on_conflict_do_nothing()
-    return statement.execution_options(preserve_rowcount=True)
 
 
 def forget(connection: Connection, view: View) -> None:

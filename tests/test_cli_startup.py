@@ -86,12 +86,16 @@ def test_completing_verbs_and_options():
     """Verbs of a noun complete, and a verb's options."""
     assert "plain,sign-loi" in complete("accord agreement sign-l")
     assert "plain,--signatories" in complete("accord agreement sign-loi x --sig")
-    _, heavy = loaded(
-        _ACCORD_COMPLETE="bash_complete",
-        COMP_WORDS="accord agreement sign",
-        COMP_CWORD="2",
-    )
-    assert "sqlalchemy" not in heavy
+    for line, word in (
+        ("accord agreement sign", "2"),
+        ("accord system import m.csv x --st", "5"),
+        ("accord funding settle x D1 --bank", "5"),
+    ):
+        _, heavy = loaded(
+            _ACCORD_COMPLETE="bash_complete", COMP_WORDS=line, COMP_CWORD=word
+        )
+        assert "sqlalchemy" not in heavy, line
+        assert "eventsourcing" not in heavy, line
 
 
 def test_completing_deals_and_views():

@@ -14,9 +14,10 @@ import pytest
 
 from ledger.catalogue import BY_TAG
 from ledger.integrity import verify
+from ledger.mapper import EventMapper
 from ledger.migration import migrate
 from ledger.store import open_store
-from ledger.transcoding import EventMapper, decode, envelope
+from ledger.transcoding import decode, envelope
 from projections.projector import Projections, view_tables
 
 pytestmark = pytest.mark.sqlite

@@ -17,10 +17,9 @@ from msgspec import inspect as mi
 from ledger.catalogue import EVENTS
 from ledger.errors import InvalidValue, UnknownEvent
 from ledger.event import Event, EventData
+from ledger.mapper import EventMapper, EventToStore
 from ledger.provenance import Evidence, Provenance
 from ledger.transcoding import (
-    EventMapper,
-    EventToStore,
     decode,
     decode_value,
     encode_value,

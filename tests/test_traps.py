@@ -29,8 +29,9 @@ from ledger.agreement import Agreement
 from ledger.application import Ledger
 from ledger.errors import IntegrityFailure, InvalidValue, Refused
 from ledger.integrity import verify
+from ledger.mapper import EventMapper
 from ledger.store import open_store
-from ledger.transcoding import EventMapper, decode
+from ledger.transcoding import decode
 
 OPEN: dict[str, Any] = {"title": "T", "capital": ["acme"], "capacity": ["orion"]}
 
