@@ -6,11 +6,11 @@ DEMO := build/demo.db
 ACCORD := ACCORD_DB=sqlite:///$(DEMO) $(BIN)/accord
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input install
-.PHONY: help setup demo test soak lint types check bench docs lock clean
+.PHONY: help setup demo test soak lint types check bench bench-10m docs lock clean
 .DEFAULT_GOAL := help
 
 help: ## Lists what make can do.
-	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
 
 setup: .venv/.ready ## Makes .venv from the locked requirements, by name, version and hash.
 	@:
@@ -46,14 +46,22 @@ types: setup ## Checks every type, strictly.
 
 check: lint types test ## Does all that CI does.
 
-bench: setup ## Measures appending beside raw SQLite and the library's own recorder.
-	@$(BIN)/python -m benchmarks.append
+bench: setup build/bench-env/.ready ## Measures every speed that the design asks for, beside its peers.
+	@$(BIN)/python -m benchmarks 10000 100000 1000000
+
+bench-10m: setup build/bench-env/.ready ## The same with a record of ten million events; by hand.
+	@$(BIN)/python -m benchmarks 1000000 10000000
+
+build/bench-env/.ready: requirements/bench.txt
+	@mkdir -p build && "$(PYTHON)" -m venv --clear build/bench-env
+	@build/bench-env/bin/python -m pip -qq --disable-pip-version-check --no-input install --require-hashes -r requirements/bench.txt
+	@touch $@
 
 docs: setup ## Writes the reference from the code, and the README's output from its commands.
 	@$(BIN)/python -m cli.handbook docs/reference && $(BIN)/python tests/test_readme.py
 
 lock: ## Writes the requirements anew: names, versions and hashes, no addresses. Needs uv.
-	@uv pip compile $(LOCK) --extra postgres pyproject.toml -o requirements/run.txt && uv pip compile $(LOCK) --group dev pyproject.toml -o requirements/dev.txt
+	@uv pip compile $(LOCK) --extra postgres pyproject.toml -o requirements/run.txt && uv pip compile $(LOCK) --group dev pyproject.toml -o requirements/dev.txt && uv pip compile $(LOCK) requirements/bench.in -o requirements/bench.txt
 
 clean: ## Removes what was made, .venv included.
 	@rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,19 +1,16 @@
-"""How fast the ledger appends, beside raw SQLite and the library's own recorder.
+"""Appending: the ledger beside raw SQLite, the library's recorder, and its SQLAlchemy one.
 
-All three write to files on the same disk, in WAL mode with `synchronous=FULL`, so each
+All write to files on the same disk, in WAL mode with `synchronous=FULL`, so that each
 commit reaches the disk. The ledger does everything: encoding, version checks, stamps,
-leaves and tree head; one commit is a whole command with its rules. Raw SQLite and the
-library's recorder get bytes that are ready to store: raw SQLite the ledger's rows into
-the same tables and indexes, the recorder its own four columns. The library's
-application encodes the same facts with its own transcoder, and loads one aggregate
-for one commit. Rounds alternate, and the median counts.
+leaves and tree head; one commit is a whole command with its rules. The others get bytes
+that are ready to store: raw SQLite the ledger's rows into the same table with the same
+indexes, the recorders their own four columns.
 """
 
 from __future__ import annotations
 
 import sqlite3
-import sys
-import tempfile
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -27,6 +24,7 @@ from eventsourcing.domain import Aggregate
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 
+from benchmarks.pairs import Row
 from ledger.agreement import StatementRecorded
 from ledger.application import Ledger
 from ledger.commands.registry import Request
@@ -36,11 +34,11 @@ from ledger.store import create_store
 from ledger.transcoding import proposed, to_builtins
 from ledger.values import Id
 
-EVENTS: Final = 10_000
 BATCH: Final = 1000
 PER_STREAM: Final = 10
-COMMITS: Final = 300
-ROUNDS: Final = 3
+COMMITS: Final = 100
+FOREIGN: Final = Path("build/bench-env/bin/python")
+"""An environment of its own: `eventsourcing-sqlalchemy` needs an older SQLAlchemy."""
 PROVENANCE: Final = Provenance(
     deal="bench",
     actor="ann",
@@ -52,46 +50,79 @@ PROVENANCE: Final = Provenance(
     correlation_id="bench",
     software="bench",
 )
+Measured = tuple[float, float]
+"""Events a second in bulk, and the seconds of one commit."""
 
 
-def main() -> None:
-    """Measure, and print a table with ratios."""
-    bulk: dict[str, list[float]] = {}
-    single: dict[str, list[float]] = {}
-    # Not the system's temporary folder, which is often memory and no disk.
-    Path("build").mkdir(exist_ok=True)
-    for count in range(ROUNDS):
-        print(f"round {count + 1} of {ROUNDS} …", file=sys.stderr)
-        with tempfile.TemporaryDirectory(dir="build") as folder:
-            for name, measure in PARTS.items():
-                many, one = measure(Path(folder))
-                bulk.setdefault(name, []).append(many)
-                single.setdefault(name, []).append(one)
-    print("| written by | bulk, events/s | ledger is | one commit, ms | ledger takes |")
-    print("|---|---:|---:|---:|---:|")
-    fast, slow = median(bulk["ledger"]), median(single["ledger"])
-    for name in PARTS:
-        many, one = median(bulk[name]), median(single[name])
-        print(
-            f"| {name} | {many:,.0f} | {fast / many:.2f} × "
-            f"| {1000 * one:.2f} | {slow / one:.2f} × |"
-        )
-    print(
-        f"\nBulk: {EVENTS:,} events in batches of {BATCH:,}. One commit: {COMMITS} of "
-        "each, a command of one event in the ledger and the application, one row else."
-    )
+def rows(size: int, rounds: int, folder: Path, server: str | None) -> list[Row]:
+    """What appending so many events takes, round by round."""
+    found: dict[str, list[Measured]] = {}
+    for number in range(rounds):
+        here = folder / f"append-{number}"
+        here.mkdir()
+        found.setdefault("ledger", []).append(_ledger(here, size))
+        for name, measure in _PEERS.items():
+            found.setdefault(name, []).append(measure(here, size))
+        if FOREIGN.exists():
+            other = foreign(here / "ledger.db", here / "sqlalchemy.db")
+            found.setdefault(SQLALCHEMY, []).append(other)
+        if server and FOREIGN.exists():
+            from benchmarks.server import measured
+
+            ours, theirs = measured(server, number, size, here / "ledger.db")
+            found.setdefault("ledger on PostgreSQL", []).append(ours)
+            found.setdefault("PostgreSQL recorder", []).append(theirs)
+    many = {name: [one for one, _ in pairs] for name, pairs in found.items()}
+    single = {name: [one for _, one in pairs] for name, pairs in found.items()}
+    bulk = f"bulk append, {size:,} events"
+    told = [
+        Row(bulk, RECORDER, "/s", many["ledger"], many[RECORDER], 3),
+        Row(bulk, APPLICATION, "/s", many["ledger"], many[APPLICATION]),
+        Row(bulk, RAW, "/s", many["ledger"], many[RAW], 0.35, note=_FLOOR),
+        Row(
+            "one command, one commit",
+            RAW,
+            "ms",
+            single["ledger"],
+            single[RAW],
+            2,
+            more=False,
+        ),
+    ]
+    if SQLALCHEMY in many:
+        told.insert(1, Row(bulk, SQLALCHEMY, "/s", many["ledger"], many[SQLALCHEMY], 7))
+    if "ledger on PostgreSQL" in many:
+        ours, theirs = "ledger on PostgreSQL", "PostgreSQL recorder"
+        told += [
+            Row(f"{bulk}, PostgreSQL", f"eventsourcing's {theirs}", "/s", many[ours], many[theirs]),
+            Row("one command, one commit, PostgreSQL", f"eventsourcing's {theirs}", "ms",
+                single[ours], single[theirs], more=False),
+        ]  # fmt: skip
+    return told
 
 
-def _ledger(folder: Path) -> tuple[float, float]:
-    store, _ = create_store(f"sqlite:///{folder}/ledger.db")
+RAW: Final = "raw sqlite3, same rows and indexes"
+RECORDER: Final = "eventsourcing's SQLite recorder"
+APPLICATION: Final = "eventsourcing's application on that recorder"
+SQLALCHEMY: Final = "eventsourcing-sqlalchemy"
+_FLOOR: Final = "the aim is 0.5 ×, the floor 0.35 ×."
+
+
+def _ledger(folder: Path, size: int) -> Measured:
+    return measured_ledger(f"sqlite:///{folder}/ledger.db", size)
+
+
+def measured_ledger(url: str, size: int) -> Measured:
+    """What the ledger itself takes, at a URL where there is none yet."""
+    store, _ = create_store(url)
     ledger = Ledger(store)
-    events = _events()
+    events = _events(size)
 
     def append(batch: list[Event[Any]]) -> None:
         expects = {e.stream: 0 for e in batch if e.version == 1}
         ledger.save(*batch, expects=expects)
 
-    many = _rate(append, events)
+    many = rate(append, events)
     common: dict[str, Any] = {"actor": "ann@acme", "effective_on": date(2025, 9, 22)}
     for number in range(COMMITS):
         opened = {"title": "One", "capital": ["acme"], "capacity": ["orion"]}
@@ -115,15 +146,15 @@ def _ledger(folder: Path) -> tuple[float, float]:
             )
         )
 
-    one = _seconds(command)
+    one = seconds(command)
     ledger.close()
     return many, one
 
 
-def _raw(folder: Path) -> tuple[float, float]:
+def _raw(folder: Path, size: int) -> Measured:
     source = sqlite3.connect(folder / "ledger.db")
     rows = source.execute(
-        "SELECT * FROM events ORDER BY position LIMIT ?", (EVENTS,)
+        "SELECT * FROM events ORDER BY position LIMIT ?", (size,)
     ).fetchall()
     tables = [
         sql
@@ -145,35 +176,41 @@ def _raw(folder: Path) -> tuple[float, float]:
         target.executemany(insert, batch)
         target.execute("COMMIT")
 
-    many = _rate(append, rows)
+    many = rate(append, rows)
 
     def commit(number: int) -> None:
-        row = (EVENTS + number + 1, f"one/{number}", 1, *rows[0][3:])
+        row = (size + number + 1, f"one/{number}", 1, *rows[0][3:])
         append([row])
 
-    one = _seconds(commit)
+    one = seconds(commit)
     target.close()
     return many, one
 
 
-def _recorder(folder: Path) -> tuple[float, float]:
+def stored(folder: Path, size: int) -> list[StoredEvent]:
+    """The ledger's events as the library's recorders take them."""
+    source = sqlite3.connect(folder / "ledger.db")
+    rows = source.execute(
+        "SELECT stream, version, type, data FROM events ORDER BY position LIMIT ?",
+        (size,),
+    ).fetchall()
+    source.close()
+    return [StoredEvent(*row) for row in rows]
+
+
+def _recorder(folder: Path, size: int) -> Measured:
     recorder = SQLiteApplicationRecorder(
         SQLiteDatastore(str(folder / "recorder.db"), originator_id_type="text")
     )
     recorder.create_table()
-    source = sqlite3.connect(folder / "ledger.db")
-    rows = source.execute(
-        "SELECT stream, version, type, data FROM events ORDER BY position LIMIT ?",
-        (EVENTS,),
-    ).fetchall()
-    source.close()
-    many = _rate(recorder.insert_events, [StoredEvent(*row) for row in rows])
-    _, _, topic, state = rows[0]
+    events = stored(folder, size)
+    many = rate(recorder.insert_events, events)
 
     def commit(number: int) -> None:
-        recorder.insert_events([StoredEvent(f"one/{number}", 1, topic, state)])
+        one = StoredEvent(f"one/{number}", 1, events[0].topic, events[0].state)
+        recorder.insert_events([one])
 
-    one = _seconds(commit)
+    one = seconds(commit)
     recorder.datastore.close()
     return many, one
 
@@ -200,7 +237,7 @@ class Deal(Aggregate):
         self.trigger_event(self.Said, **said, provenance=provenance)
 
 
-def _application(folder: Path) -> tuple[float, float]:
+def _application(folder: Path, size: int) -> Measured:
     application = Application[UUID](
         env={
             "PERSISTENCE_MODULE": "eventsourcing.sqlite",
@@ -208,7 +245,7 @@ def _application(folder: Path) -> tuple[float, float]:
         }
     )
     deals = []
-    for start in range(0, EVENTS, PER_STREAM):
+    for start in range(0, size, PER_STREAM):
         deal = Deal()
         for number in range(start, start + PER_STREAM - 1):
             deal.say(number)
@@ -216,27 +253,38 @@ def _application(folder: Path) -> tuple[float, float]:
     start_at = perf_counter()
     for some in _batches(deals, BATCH // PER_STREAM):
         application.save(*some)
-    many = EVENTS / (perf_counter() - start_at)
+    many = size / (perf_counter() - start_at)
 
     def command(number: int) -> None:
         deal: Deal = application.repository.get(deals[number].id)
         deal.say(number)
         application.save(deal)
 
-    one = _seconds(command)
+    one = seconds(command)
     application.close()
     return many, one
 
 
-PARTS: Final[dict[str, Callable[[Path], tuple[float, float]]]] = {
-    "ledger": _ledger,
-    "raw sqlite3": _raw,
-    "eventsourcing's SQLite recorder": _recorder,
-    "eventsourcing's application on it": _application,
+def foreign(ledger: Path, target: Path | str, batch: int = BATCH) -> Measured:
+    """Another recorder of the library's, in its own environment."""
+    script = Path(__file__).with_name("foreign.py")
+    said = subprocess.run(
+        [FOREIGN, script, ledger, target, str(batch)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    return float(said[0]), float(said[1])
+
+
+_PEERS: Final[dict[str, Callable[[Path, int], Measured]]] = {
+    RAW: _raw,
+    RECORDER: _recorder,
+    APPLICATION: _application,
 }
 
 
-def _events() -> list[Event[Any]]:
+def _events(size: int) -> list[Event[Any]]:
     return [
         proposed(
             f"agreement/bench-{number // PER_STREAM}",
@@ -244,7 +292,7 @@ def _events() -> list[Event[Any]]:
             PROVENANCE,
             _said(number),
         )
-        for number in range(EVENTS)
+        for number in range(size)
     ]
 
 
@@ -261,21 +309,19 @@ def _batches(items: list[Any], size: int = BATCH) -> Iterator[list[Any]]:
         yield items[start : start + size]
 
 
-def _rate(append: Callable[[list[Any]], object], items: list[Any]) -> float:
+def rate(append: Callable[[list[Any]], object], items: list[Any]) -> float:
+    """Items a second, appended in batches."""
     start = perf_counter()
     for batch in _batches(items):
         append(batch)
     return len(items) / (perf_counter() - start)
 
 
-def _seconds(step: Callable[[int], object]) -> float:
+def seconds(step: Callable[[int], object]) -> float:
+    """The median of many single steps."""
     took = []
     for number in range(COMMITS):
         start = perf_counter()
         step(number)
         took.append(perf_counter() - start)
     return median(took)
-
-
-if __name__ == "__main__":
-    main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from datetime import date, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -91,10 +92,15 @@ def history(
         return
     page = PAGE if limit is None and form == "table" else limit
     asked = _asked({**given, "before": before, "limit": limit})
-    with projections() as views, views.reading(as_of, known_at) as reading:
+    with (
+        projections() as views,
+        views.reading(as_of, known_at) as reading,
+        # Closed before what it reads from is, also where nobody reads on.
+        closing(reading.timeline(deal, before=before, newest=bool(page))) as lines,
+    ):
         if deal is not None:
             reading.check_known(deal)
-        rows = _chosen(reading.timeline(deal, before=before, newest=bool(page)), chosen)
+        rows = _chosen(lines, chosen)
 
         def told(lines: list[Row], **more: Any) -> Answer:
             return reading.told(

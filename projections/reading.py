@@ -9,7 +9,7 @@ reversed by then is left out.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
 from itertools import islice
@@ -144,7 +144,7 @@ class Reading:
 
     def timeline(
         self, deal: str | None, *, before: int | None = None, newest: bool = False
-    ) -> Iterator[Any]:
+    ) -> Generator[Any]:
         """The events of a deal, or of all, a line each, as many as are asked for.
 
         `before` leaves out what stands from a position on; `newest` is told first.

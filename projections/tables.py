@@ -7,6 +7,8 @@ there was none.
 
 from __future__ import annotations
 
+from functools import cache
+
 import sqlalchemy as sa
 
 from ledger.tables import CACHE, Name
@@ -53,16 +55,16 @@ late = sa.Table(
 )
 
 
-def table_of(name: str, meta: sa.MetaData = metadata) -> sa.Table:
+@cache
+def table_of(name: str) -> sa.Table:
     """The table that keeps the rows of a view."""
     return sa.Table(
         f"view_{name.replace('-', '_')}",
-        meta,
+        metadata,
         sa.Column("deal", Name, primary_key=True),
         sa.Column("key", Name, primary_key=True),
         sa.Column("segment", sa.Integer, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
         info=CACHE,
         sqlite_with_rowid=False,
-        extend_existing=True,
     )

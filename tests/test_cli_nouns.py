@@ -62,14 +62,14 @@ def test_no_parameter_hides_a_common_one(name: str):
 
 
 def test_every_verb_is_listed_with_its_noun():
-    """A noun's help lists its verbs, and they are those of the registry."""
+    """A noun's help lists its verbs, and they are those of the registry, and the import."""
     context = click.Context(root)
     listed = [
         f"{noun} {verb}"
         for noun in NOUNS
         for verb in NounGroup(noun).list_commands(context)
     ]
-    assert sorted(listed) == sorted(COMMANDS)
+    assert sorted(listed) == sorted([*COMMANDS, "system import"])
 
 
 def test_a_command_records_what_its_options_say():

@@ -291,7 +291,7 @@ def test_recorded_and_not_read_back(desk: Desk) -> None:
             return found
 
     with pytest.raises(LedgerUnavailable, match="It is recorded, at positions 1 to 1;"):
-        Late(desk.store).execute(desk.request("agreement open", **OPENED))
+        _ = Late(desk.store).execute(desk.request("agreement open", **OPENED)).events
     assert desk.store.head().size == 1
 
 

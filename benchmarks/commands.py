@@ -1,0 +1,106 @@
+"""Whole commands, each in a process of its own: how long, and how much memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Final
+
+from benchmarks.pairs import Row
+from benchmarks.reading import DEAL
+
+ACCORD: Final = (sys.executable, "-m", "cli")
+BARE: Final = (sys.executable, "-c", "import click, sqlalchemy, msgspec")
+MOST_MB: Final = 200
+SAID: Final = ("agreement", "record-statement", DEAL, "--speaker", "Bench", "--actor", "b@bench", "--text", "So it is.")  # fmt: skip
+FLAT: Final[Mapping[str, tuple[str, ...]]] = {
+    "show": ("show", DEAL),
+    "show --as-of": ("show", DEAL, "--as-of", "2025-06-01"),
+    "list": ("list",),
+    "why disbursed": ("why", DEAL, "disbursed"),
+    "why accepted": ("why", DEAL, "accepted"),
+    "history, a page": ("history", DEAL, "--limit", "100"),
+    "one command": SAID,
+}
+WHOLE: Final[Mapping[str, tuple[str, ...]]] = {
+    "history, all of it": ("history", DEAL, "--format", "jsonl"),
+    "views rebuild": ("views", "rebuild"),
+    "verify": ("verify",),
+    "verify --views": ("verify", "--views"),
+    "recheck": ("recheck",),
+    "export": ("export", "--out", "{}.jsonl"),
+    "copy": ("copy", "sqlite:///{}", "sqlite:///{}.copy"),
+}
+
+
+def run(words: Sequence[str], ledger: Path | None = None) -> tuple[float, float]:
+    """Seconds, and megabytes at most, of a process; it must end well."""
+    env = dict(os.environ)
+    if ledger is not None:
+        env["ACCORD_DB"] = f"sqlite:///{ledger}"
+    start = perf_counter()
+    with subprocess.Popen(
+        words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr is not None
+        said = process.stderr.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(words)}: {said.decode()}")
+    return perf_counter() - start, used.ru_maxrss / 1024
+
+
+def cold(demo: Path, rounds: int) -> list[Row]:
+    """`accord show` on the demo, started anew each time, beside bare imports."""
+    run((*ACCORD, "demo"), demo)
+    run((*ACCORD, "show", "openai-nvidia"), demo)
+    ours, theirs = [], []
+    for _ in range(max(rounds, 11)):
+        theirs.append(run(BARE)[0])
+        ours.append(run((*ACCORD, "show", "openai-nvidia"), demo)[0])
+    what = "accord show on the demo, cold"
+    return [Row(what, "importing click, sqlalchemy, msgspec", "ms", ours, theirs, 1.3, more=False)]  # fmt: skip
+
+
+def growth(ledgers: Sequence[tuple[int, Path]], rounds: int) -> list[Row]:
+    """The same questions to records of different size; memory of each command."""
+    (least, small), (most, large) = ledgers[-2], ledgers[-1]
+    memory: dict[str, list[float]] = {}
+    took: dict[tuple[str, int], list[float]] = {}
+    for number in range(rounds):
+        for name, words in FLAT.items():
+            for size, ledger in ((least, small), (most, large)):
+                more = (
+                    ("--statement", f"b{os.getpid()}-{number}") if words is SAID else ()
+                )
+                spent, used = run((*ACCORD, *words, *more), ledger)
+                took.setdefault((name, size), []).append(spent)
+                memory.setdefault(name, []).append(used)
+    rows = [
+        Row(f"{name}, {most:,} events", f"the same, {least:,} events", "ms",
+            took[name, most], took[name, least], 1.5, more=False)
+        for name in FLAT
+    ]  # fmt: skip
+    times = most / least
+    for name, words in WHOLE.items():
+        for size, ledger in ((least, small), (most, large)):
+            given = [word.replace("{}", str(ledger)) for word in words]
+            Path(f"{ledger}.copy").unlink(missing_ok=True)
+            spent, used = run((*ACCORD, *given), ledger)
+            took[name, size] = [spent]
+            memory.setdefault(name, []).append(used)
+        rows.append(
+            Row(f"{name}, {most:,} events", f"the same, {least:,} events", "ms",
+                took[name, most], took[name, least], times * 1.1, more=False)
+        )  # fmt: skip
+    rows += [
+        Row(f"memory of '{name}', {most:,} events", "–", "MB", [max(used)],
+            target=MOST_MB, more=False)
+        for name, used in memory.items()
+    ]  # fmt: skip
+    return rows
