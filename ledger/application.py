@@ -64,20 +64,18 @@ class Receipt:
     ) -> None:
         self.command_id = command_id
         self.positions = tuple(positions)
+        self._first, self._last = positions.start, positions.stop - 1
         self.repeated = repeated
         self._read = read
 
     @cached_property
     def events(self) -> tuple[Event[Any], ...]:
         """The events that it wrote, or wrote the first time; read when asked for."""
-        if not self.positions:
-            return ()
-        first, last = self.positions[0], self.positions[-1]
         try:
-            return self._read(first, last)
+            return self._read(self._first, self._last)
         except LedgerUnavailable as error:
             raise LedgerUnavailable(
-                f"It is recorded, at positions {first} to {last}; "
+                f"It is recorded, at positions {self._first} to {self._last}; "
                 f"reading it back failed. {error}"
             ) from error
 

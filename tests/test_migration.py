@@ -117,3 +117,34 @@ def test_a_migration_is_whole_or_nothing(
     with pytest.raises(IntegrityFailure, match="moved the tree head; it was undone"):
         migrate(f"sqlite:///{older}", view_tables())
     assert shape(older) == before
+
+
+@pytest.mark.postgresql
+def test_a_ledger_on_a_server_migrates(desk: Desk) -> None:
+    """From schema 2: the roles get their rights on what is new, and views start anew."""
+    desk.do("agreement open", title="T", capital=["acme"], capacity=["orion"])
+    head = desk.store.head()
+    rights = (
+        "SELECT grantee, privilege_type FROM information_schema.table_privileges "
+        "WHERE table_name = ANY(ARRAY['snapshots', 'view_past']) ORDER BY 1, 2"
+    )
+    with desk.store.reading() as connection:
+        expected = connection.exec_driver_sql(rights).all()
+    with desk.store.writing() as connection:
+        for statement in (
+            "SET LOCAL ROLE accord_owner",
+            "DROP TABLE snapshots, view_past, view_horizons, view_late",
+            "CREATE TABLE view_timeline (deal text)",
+            "UPDATE accord_meta SET value = '2' WHERE key = 'schema'",
+            "UPDATE alembic_version SET version_num = '2'",
+        ):
+            connection.exec_driver_sql(statement)
+    report = migrate(desk.url, view_tables())
+    assert report == migration.Migrated(2, tables.SCHEMA, head)
+    with desk.store.reading() as connection:
+        assert connection.exec_driver_sql(rights).all() == expected
+        query = "SELECT count(*) FROM pg_tables WHERE tablename = 'view_timeline'"
+        assert connection.exec_driver_sql(query).scalar() == 0
+    views = Projections(desk.store)
+    views.keep_up()
+    views.verify()

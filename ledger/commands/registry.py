@@ -117,14 +117,14 @@ class Command:
 
     @cached_property
     def _systems(self) -> tuple[Parameter, ...]:
-        return tuple(one for one in self.parameters if one.item is SystemId)
+        named = (one for one in self.parameters if one.item is SystemId)
+        return tuple(one for one in named if one.required)
 
     def systems_of(self, arguments: Mapping[str, Any]) -> Iterator[SystemId]:
         """The systems that decoded arguments name."""
         for parameter in self._systems:
-            value = arguments.get(parameter.name)
-            if value is not None:
-                yield from value if parameter.repeated else (value,)
+            value = arguments[parameter.name]
+            yield from value if parameter.repeated else (value,)
 
     def decode(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Plain parameters, under their own names, as the function's arguments.
