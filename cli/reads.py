@@ -12,6 +12,7 @@ from cli.history import history
 from cli.keys import key_option
 from cli.options import DealId, ViewName, bitemporal
 from cli.replay import replay
+from cli.systems import systems
 from cli.why import why
 
 if TYPE_CHECKING:
@@ -146,6 +147,7 @@ READS: Final[tuple[click.Command, ...]] = (
     list_,
     show,
     view,
+    systems,
     history,
     replay,
     *COMPARE,

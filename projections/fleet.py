@@ -157,6 +157,37 @@ class FleetLine(Frozen):
     unit: str
 
 
+class SystemLine(Frozen, omit_defaults=False):
+    """A system, where it is, and what it counts for."""
+
+    system: str
+    state: str
+    site: str
+    order: str
+    line: int
+    sku: str
+    sku_version: int
+    power: str
+    unit: str
+    since: str | None
+
+
+def system_line(row: SystemRow) -> SystemLine:
+    """A system's row as a line."""
+    return SystemLine(
+        system=row.key.partition("/")[2],
+        state=row.shown_state,
+        site=row.site or "-",
+        order=row.order,
+        line=row.line,
+        sku=row.sku,
+        sku_version=row.sku_version,
+        power=str(row.watts),
+        unit="W",
+        since=row.since.isoformat() if row.since else None,
+    )
+
+
 def rungs_to(state: str) -> tuple[str, ...]:
     """The rungs of the ladder at which a system in a state counts, from the lowest."""
     top = COUNTS_TO.get(state, state)

@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -32,6 +32,7 @@ from ledger.transcoding import stamp_time, to_builtins, to_json
 from projections import stored
 from projections.days import DAYS, late_positions, reached
 from projections.deals import DEALS, agreement_of
+from projections.fleet import FLEET, SYSTEM, SystemLine, SystemRow, system_line
 from projections.history import (
     PAGE,
     deals_of,
@@ -42,10 +43,12 @@ from projections.history import (
     reversed_in,
 )
 from projections.refused import REFUSED, RefusedLine
-from projections.stored import Past, Stored, tracked, whole_segments
+from projections.stored import Past, Stored, page_of, tracked, whole_segments
 from projections.timeline import TIMELINE, line_of_event
 from projections.view import Book, Drawn, Rows, View, fold_page
 
+IS_NOTHING: Final[Mapping[str, str]] = {"state": "allocated", "site": "-"}
+"""What a row leaves out: it is shown so, and stored as nothing."""
 KnownAt = datetime | int
 """A recorded time, or a position of the record."""
 
@@ -168,6 +171,39 @@ class Reading:
                 fictional[event.deal] = self.fictional(event.deal)
             label = {"deal": event.deal, "fictional": fictional[event.deal]}
             yield {**label, **to_builtins(line)}
+
+    def systems(
+        self,
+        deal: str,
+        asked: Mapping[str, str | None],
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[SystemLine]:
+        """Systems of a deal by their names: of a `state`, at a `site`, of an `order`.
+
+        Of rows that are up to date the database tells these alone.
+        """
+        given = {name: value for name, value in asked.items() if value is not None}
+        first = f"{SYSTEM}/{after or ''}"
+        current = (FLEET.version, self.position)
+        if not self.limited and self._tracked.get(FLEET.name) == current:
+            fields: dict[str, tuple[str, ...]] = {"state": ("outage", "state")}
+            where: dict[tuple[str, ...], str] = {
+                fields.get(name, (name,)): ""
+                if IS_NOTHING.get(name) == value
+                else value
+                for name, value in given.items()
+            }
+            found = page_of(
+                self._connection, FLEET, deal, where, first, f"{SYSTEM}0", limit
+            )
+            yield from map(system_line, found)
+            return
+        for row in self.book(deal, FLEET).rows(FLEET):
+            if isinstance(row, SystemRow) and row.key > first:
+                line = system_line(row)
+                if all(getattr(line, name) == value for name, value in given.items()):
+                    yield line
 
     def _refused(self, deal: str | None) -> Answer:
         """What was refused by then: beside the record, so no position covers it."""

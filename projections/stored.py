@@ -7,7 +7,7 @@ the end of any segment, and only the events after it are folded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -209,6 +209,36 @@ class Folding:
         # Of several versions within one segment only the last was ever seen.
         last = {row[:4]: row for row in self.past}
         database.upsert(connection, past, list(last.values()))
+
+
+def page_of(
+    connection: Connection,
+    view: View,
+    deal: str,
+    where: Mapping[tuple[str, ...], str],
+    after: str,
+    before: str,
+    limit: int | None,
+) -> Iterator[Any]:
+    """Rows whose keys lie between two others, filtered and cut off by the database.
+
+    `where` says what the first of some fields that is there must be.
+    """
+    table = table_of(view.name)
+    query = sa.select(table.c.body).where(
+        table.c.deal == deal, table.c.key > after, table.c.key < before
+    )
+    for fields, value in where.items():
+        found = [_field(connection, name) for name in fields]
+        query = query.where(sa.func.coalesce(*found, sa.literal("")) == value)
+    for body in connection.scalars(query.order_by(table.c.key).limit(limit)):
+        yield decode_row(view, body)
+
+
+def _field(connection: Connection, name: str) -> sa.ColumnElement[str]:
+    if connection.dialect.name == "postgresql":
+        return sa.literal_column(f"(convert_from(body, 'UTF8')::jsonb ->> '{name}')")
+    return sa.literal_column(f"json_extract(CAST(body AS TEXT), '$.{name}')")
 
 
 def decode_row(view: View, body: bytes) -> Any:

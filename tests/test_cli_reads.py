@@ -166,6 +166,34 @@ def test_views_are_listed_with_their_questions():
     assert "accord view" in fails(2, "view", "zzz")
 
 
+def test_systems_are_told_page_by_page(monkeypatch):
+    """All, or those in a state, at a site, of an order, after one: also on earlier days."""
+    whole = answer("systems", "milestone-machine")["rows"]
+    assert [row["system"] for row in whole] == sorted(row["system"] for row in whole)
+    fleet = answer("view", "fleet", "milestone-machine")["rows"]
+    for group in fleet:
+        words = ("--state", group["state"], "--site", group["site"])
+        found = answer("systems", "milestone-machine", *words)["rows"]
+        mine = [row for row in found if row["sku_version"] == group["sku_version"]]
+        assert len(mine) == group["systems"]
+        assert sum(int(row["power"]) for row in mine) == int(group["power"])
+    page = answer("systems", "milestone-machine", "--limit", "2")
+    assert page["rows"] == whole[:2]
+    after = ("--after", whole[1]["system"], "--order", whole[2]["order"])
+    assert answer("systems", "milestone-machine", *after)["rows"][0] == whole[2]
+    early = ("--as-of", "2024-06-30", "--state", "accepted")
+    count = answer("view", "fleet", "milestone-machine", "--as-of", "2024-06-30")[
+        "rows"
+    ]
+    expected = sum(row["systems"] for row in count if row["state"] == "accepted")
+    assert len(answer("systems", "milestone-machine", *early)["rows"]) == expected
+    monkeypatch.setattr("cli.systems.PAGE", 1)
+    shown = done("systems", "milestone-machine")
+    assert shown.stdout.startswith("FICTION")
+    assert f"more of them: --after {whole[0]['system']}" in shown.stderr
+    assert answer("systems", "milestone-machine", "--site", "nowhere")["rows"] == []
+
+
 def test_history_is_told_page_by_page(monkeypatch):
     """The last ones by default, those before a position on demand; a footer for each."""
     whole = answer("history", "milestone-machine")["rows"]

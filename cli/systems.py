@@ -1,0 +1,71 @@
+"""`accord systems`: a deal's systems one by one, those that are asked for, page by page."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from itertools import islice
+from typing import Final
+
+import click
+
+from cli.options import DealId, bitemporal
+
+PAGE: Final = 100
+"""Systems in a table, where nobody says how many."""
+
+
+@click.command()
+@click.argument("deal", type=DealId())
+@click.option("--state", metavar="STATE", help="Only those in that state.")
+@click.option("--site", metavar="SITE", help="Only those at that site.")
+@click.option("--order", metavar="ORDER", help="Only those of that order.")
+@click.option("--after", metavar="MAKER/SERIAL", help="Only those that follow it.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N.")
+@bitemporal
+def systems(
+    deal: str,
+    state: str | None,
+    site: str | None,
+    order: str | None,
+    after: str | None,
+    limit: int | None,
+    as_of: date | None,
+    known_at: datetime | int | None,
+    form: str,
+) -> None:
+    r"""List the systems of a deal: where each is, in which state, with how much power.
+
+    A table shows the first hundred, if not told otherwise; the other forms show all.
+
+    \b
+    Example:
+      accord systems milestone-machine
+      accord systems ten-gigawatts --state quarantined --site site-1 --format csv
+      accord systems ten-gigawatts --after tesserine/D1-0000099
+    """
+    from cli.answers import noted, projections, sheet_of
+    from cli.output import screen, write
+    from ledger.transcoding import to_builtins
+    from projections.fleet import SystemLine
+
+    page = PAGE if limit is None and form == "table" else limit
+    asked = {"state": state, "site": site, "order": order}
+    with projections() as views, views.reading(as_of, known_at) as reading:
+        reading.check_known(deal)
+        found = reading.systems(deal, asked, after, page and page + 1)
+        rows = [to_builtins(line) for line in islice(found, page and page + 1)]
+        shown = rows[:page]
+        answer = noted(
+            reading.told(
+                "systems",
+                shown,
+                SystemLine.__struct_encode_fields__,
+                deal=deal,
+                fictional=reading.fictional(deal),
+                asked={**asked, "after": after, "limit": str(limit) if limit else None},
+            )
+        )
+    write(sheet_of(answer), form)
+    if form == "table" and len(rows) > len(shown):
+        last = shown[-1]["system"]
+        screen(stderr=True).print(f"… more of them: --after {last}")
