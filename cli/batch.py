@@ -53,13 +53,10 @@ def write_batch(
     command_id: str | None = None,
 ) -> list[Receipt]:
     """Record a batch, all or nothing; BatchRefused lists every problem."""
-    from cli.progress import Watched
-
     requests, problems = read_batch(data)
     if problems:
         raise _all_of(ledger, requests, problems, actor)
-    watched = Watched(requests, bar)
-    return ledger.execute_batch(watched, actor=actor, command_id=command_id)
+    return ledger.execute_batch(requests, actor=actor, command_id=command_id, told=bar)
 
 
 def try_batch(ledger: Ledger, data: bytes, actor: str | None) -> list[Event[Any]]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 PATIENCE_S: Final = 1.0
-T = TypeVar("T")
 
 
 class Bar:
@@ -80,27 +79,3 @@ def progress(label: str) -> Iterator[Bar]:
         yield bar
     finally:
         bar.close()
-
-
-class Watched(Sequence[T]):
-    """A sequence that reports how far whoever reads it has come."""
-
-    def __init__(self, items: Sequence[T], bar: Bar) -> None:
-        self._items = items
-        self._bar = bar
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    @overload
-    def __getitem__(self, index: int) -> T: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[T]: ...
-    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
-        return self._items[index]
-
-    def __iter__(self) -> Iterator[T]:
-        """Go through the items, reporting each."""
-        for done, item in enumerate(self._items, start=1):
-            self._bar(done, len(self._items))
-            yield item

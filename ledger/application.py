@@ -54,6 +54,8 @@ PAUSE_S: Final = 0.01
 
 Read: TypeAlias = Callable[[int, int], tuple[Event[Any], ...]]
 """The events between two positions, both included."""
+Told: TypeAlias = Callable[[int, int], None]
+"""Hears how many are done, and of how many."""
 
 
 class Receipt:
@@ -163,7 +165,7 @@ class Ledger(Application[str]):
     def execute(self, request: Request, *, actor: str | None = None) -> Receipt:
         """Carry out one command; `actor` stands in where the request names none."""
         try:
-            return self._write([(1, request)], actor, batch=False)[0]
+            return self._write([(1, request)], actor)[0]
         except Refused as refusal:
             self._note(refusal, [(request, refusal)], actor)
             raise
@@ -174,13 +176,17 @@ class Ledger(Application[str]):
         *,
         actor: str | None = None,
         command_id: str | None = None,
+        told: Told = lambda _, __: None,
     ) -> list[Receipt]:
         """Carry out numbered commands, all or none; BatchRefused lists every problem.
 
         A command without an id of its own gets `command_id`, a slash and its number.
+        `told` hears how many of how many are decided.
         """
         try:
-            return self._write(requests, actor, batch=True, command_id=command_id)
+            return self._write(
+                requests, actor, batch=True, command_id=command_id, told=told
+            )
         except BatchRefused as refused:
             of_line = dict(requests)
             found = [
@@ -207,13 +213,13 @@ class Ledger(Application[str]):
         self,
         requests: Sequence[tuple[int, Request]],
         actor: str | None,
-        *,
-        batch: bool,
+        batch: bool = False,
         command_id: str | None = None,
+        told: Told = lambda _, __: None,
     ) -> list[Receipt]:
         names = _Names(uuid.uuid4().hex, command_id, batch=batch)
         for tries in range(1, TRIES + 1):
-            decision, plan = self._decide(requests, actor, names)
+            decision, plan = self._decide(requests, actor, names, told)
             submissions = [s for s in plan if isinstance(s, Submission)]
             if not submissions:
                 return [entry for entry in plan if isinstance(entry, Receipt)]
@@ -280,6 +286,7 @@ class Ledger(Application[str]):
         requests: Sequence[tuple[int, Request]],
         actor: str | None,
         names: _Names,
+        told: Told = lambda _, __: None,
     ) -> tuple[Decision, list[Receipt | Submission]]:
         decision = Decision(self, self.clock)
         plan: list[Receipt | Submission] = []
@@ -296,9 +303,10 @@ class Ledger(Application[str]):
             read_ahead(
                 decision, ((one.command, one.deal, one.arguments) for one in orders)
             )
-            for order in orders:
+            for done, order in enumerate(orders, start=1):
                 with _noting(problems, order.line, names):
                     plan.append(self._decide_one(decision, order, actor, names, known))
+                told(done, len(orders))
         if problems:
             raise BatchRefused(sorted(problems, key=itemgetter(0)))
         return decision, plan

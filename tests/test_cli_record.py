@@ -231,8 +231,6 @@ def test_progress_shows_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch):
         bar(1, 2)
         bar(2, None)
         assert bar._shown is not None
-    watched = progress.Watched([1, 2], progress.Bar("Counting"))
-    assert (len(watched), watched[0], watched[:1], list(watched)) == (2, 1, [1], [1, 2])
 
 
 def test_no_escape_sequences_off_a_terminal():
