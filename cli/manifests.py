@@ -205,7 +205,7 @@ class Plan:
         for column, target in self._target.items():
             if target not in known:
                 near = difflib.get_close_matches(target, known, n=1)
-                to = near[0] if near else "…"
+                to = near[0] if near else "PARAMETER"
                 raise InvalidValue(
                     f"The column {column!r} is nothing that "
                     f"'{self.command.name}' takes. Map it with --map '{column}={to}', "
