@@ -7,12 +7,21 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from time import perf_counter
 from typing import Final
 
 from benchmarks.pairs import Row
 from benchmarks.reading import DEAL
 
+LAUNCHER: Final = """
+import os, sys
+from time import perf_counter
+start, words = perf_counter(), sys.argv[1:]
+silent = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+child = os.posix_spawnp(words[0], words, os.environ, file_actions=silent)
+_, status, used = os.wait4(child, 0)
+print(perf_counter() - start, used.ru_maxrss / 1024)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
 ACCORD: Final = (sys.executable, "-m", "cli")
 BARE: Final = (sys.executable, "-c", "import click, sqlalchemy, msgspec")
 MOST_MB: Final = 200
@@ -32,27 +41,31 @@ WHOLE: Final[Mapping[str, tuple[str, ...]]] = {
     "verify": ("verify",),
     "verify --views": ("verify", "--views"),
     "recheck": ("recheck",),
-    "export": ("export", "--out", "{}.jsonl"),
+    "export": ("export", "{}.jsonl"),
     "copy": ("copy", "sqlite:///{}", "sqlite:///{}.copy"),
 }
 
 
 def run(words: Sequence[str], ledger: Path | None = None) -> tuple[float, float]:
-    """Seconds, and megabytes at most, of a process; it must end well."""
+    """Seconds, and megabytes at most, of a process; it must end well.
+
+    A small process starts it: a child counts the memory of its parent as its own until
+    it becomes another program, and this one is large.
+    """
     env = dict(os.environ)
     if ledger is not None:
         env["ACCORD_DB"] = f"sqlite:///{ledger}"
-    start = perf_counter()
-    with subprocess.Popen(
-        words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stderr is not None
-        said = process.stderr.read()
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(words)}: {said.decode()}")
-    return perf_counter() - start, used.ru_maxrss / 1024
+    done = subprocess.run(
+        (sys.executable, "-S", "-E", "-c", LAUNCHER, *words),
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"{' '.join(words)}: {done.stderr}")
+    spent, used = done.stdout.split()
+    return float(spent), float(used)
 
 
 def cold(demo: Path, rounds: int) -> list[Row]:
@@ -75,9 +88,7 @@ def growth(ledgers: Sequence[tuple[int, Path]], rounds: int) -> list[Row]:
     for number in range(rounds):
         for name, words in FLAT.items():
             for size, ledger in ((least, small), (most, large)):
-                more = (
-                    ("--statement", f"b{os.getpid()}-{number}") if words is SAID else ()
-                )
+                more = (f"b{os.getpid()}-{number}",) if words is SAID else ()
                 spent, used = run((*ACCORD, *words, *more), ledger)
                 took.setdefault((name, size), []).append(spent)
                 memory.setdefault(name, []).append(used)
@@ -90,8 +101,10 @@ def growth(ledgers: Sequence[tuple[int, Path]], rounds: int) -> list[Row]:
     for name, words in WHOLE.items():
         for size, ledger in ((least, small), (most, large)):
             given = [word.replace("{}", str(ledger)) for word in words]
-            Path(f"{ledger}.copy").unlink(missing_ok=True)
+            made = [Path(f"{ledger}{ending}") for ending in (".copy", ".jsonl")]
             spent, used = run((*ACCORD, *given), ledger)
+            for one in made:
+                one.unlink(missing_ok=True)
             took[name, size] = [spent]
             memory.setdefault(name, []).append(used)
         rows.append(

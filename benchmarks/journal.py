@@ -61,7 +61,7 @@ def rows(ledger: Path, rounds: int, folder: Path) -> list[Row]:
             )
         )
     found += [
-        Row(f"{name} is not installed here", "–", "ms", [0.0])
+        Row(f"{name} is not installed here", "–", "ms", ())
         for name in ("hledger", "beancount")
         if name not in peers
     ]

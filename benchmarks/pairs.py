@@ -58,7 +58,7 @@ class Row:
             bound = figure(self.target, self.unit) if not self.theirs else ""
             target = f"{sign} {bound or f'{self.target:g} ×'}"
             target += " ✓" if self.reached else " ✗"
-        ours = figure(median(self.ours), self.unit)
+        ours = figure(median(self.ours), self.unit) if self.ours else "–"
         return self.what, self.beside, ours, theirs, ratio, target
 
 
@@ -83,7 +83,7 @@ def table(rows: Sequence[Row]) -> str:
     lines = [HEAD, ("---", "---", "---:", "---:", "---:", "---:")]
     cells = [*lines, *(row.cells() for row in rows)]
     said = "\n".join(f"| {' | '.join(one)} |" for one in cells)
-    notes = [f"- {row.what}: {row.note}" for row in rows if row.note]
+    notes = list(dict.fromkeys(f"- {row.what}: {row.note}" for row in rows if row.note))
     return said + ("\n\n" + "\n".join(notes) if notes else "") + "\n"
 
 

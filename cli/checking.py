@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 def check_proof(
     file: str, keys: tuple[str, ...], earlier_file: str | None, form: str
 ) -> None:
-    r"""Check a proof, with no ledger at hand.
+    """Check a proof, with no ledger at hand.
 
     Says which event is proved to be in whose record, or that a record continues an
     earlier checkpoint. Exits 3 where anything does not agree.
@@ -44,7 +44,7 @@ def check_proof(
     \b
     Example:
       accord check-proof 41.tlog-proof --key treasury.key.pub
-      accord check-proof since-30.tlog-proof --key treasury.key.pub \
+      accord check-proof since-30.tlog-proof --key treasury.key.pub \\
           --checkpoint then.checkpoint
     """
     from cli.keys import read_verifier
@@ -74,7 +74,7 @@ def check_proof(
 @placed
 @formatted
 def check_receipt(file: str, keys: tuple[str, ...], form: str) -> None:
-    r"""Compute again what a receipt says of a view, and say same or what differs.
+    """Compute again what a receipt says of a view, and say same or what differs.
 
     The ledger must be of the same record, and hold at least as many events. Exits 3
     where the receipt, its signature or the answer do not agree.
@@ -124,7 +124,7 @@ def check_receipt(file: str, keys: tuple[str, ...], form: str) -> None:
     help="A public key that must have signed; may be repeated.",
 )
 def check_bundle(place: str, keys: tuple[str, ...]) -> None:
-    r"""Verify a bundle, packed or unpacked, as the verifier within it does.
+    """Verify a bundle, packed or unpacked, as the verifier within it does.
 
     Opens no ledger. Without --key, the key in the bundle is believed, and shown. Exits
     3, naming the first bad position, where anything is not as it was signed.

@@ -33,7 +33,7 @@ def diff(
     known_at: datetime | int | None,
     form: str,
 ) -> None:
-    r"""Show what changed in a deal between two days, recorded times or positions.
+    """Show what changed in a deal between two days, recorded times or positions.
 
     Two days compare what was so; two times, or # and two positions, what was known.
     Figures and states are told by view, old → new.
@@ -99,7 +99,7 @@ def changes(
     known_at: datetime | int | None,
     form: str,
 ) -> None:
-    r"""Show what changed in all deals since a meeting, by what was recorded since.
+    """Show what changed in all deals since a meeting, by what was recorded since.
 
     \b
     Example:
@@ -150,7 +150,7 @@ def blame(
     known_at: datetime | int | None,
     form: str,
 ) -> None:
-    r"""Show each figure of a view with the event that set it last.
+    """Show each figure of a view with the event that set it last.
 
     \b
     Example:

@@ -56,7 +56,7 @@ def history(
     follow: bool,
     **given: Any,
 ) -> None:
-    r"""List the events, newest last: what happened, who recorded it, on what evidence.
+    """List the events, newest last: what happened, who recorded it, on what evidence.
 
     A table shows the last 500, if not told otherwise; the other forms show all.
 

@@ -50,7 +50,7 @@ def key() -> None:
     "--out", metavar="FILE", default=DEFAULT_KEY, show_default=True, help="Where to."
 )
 def new(name: str, out: str) -> None:
-    r"""Make a key, and print its public half.
+    """Make a key, and print its public half.
 
     NAME tells whose key it is, like a web address without its scheme. The private half
     goes into FILE, which only you can read, and never into a ledger; the public half
@@ -72,7 +72,7 @@ def new(name: str, out: str) -> None:
 @key.command(name="show")
 @click.argument("file")
 def show_key(file: str) -> None:
-    r"""Print the public half of a key.
+    """Print the public half of a key.
 
     \b
     Example:

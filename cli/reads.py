@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.command(name="list")
 @bitemporal
 def list_(as_of: date | None, known_at: datetime | int | None, form: str) -> None:
-    r"""List all deals, a line each.
+    """List all deals, a line each.
 
     \b
     Example:
@@ -39,7 +39,7 @@ def list_(as_of: date | None, known_at: datetime | int | None, form: str) -> Non
 def show(
     deal: str, as_of: date | None, known_at: datetime | int | None, form: str
 ) -> None:
-    r"""Show a deal's standing: its two ladders, state, conditions, disputes, links.
+    """Show a deal's standing: its two ladders, state, conditions, disputes, links.
 
     An announced figure never counts as committed. Without --as-of there is no limit
     on when things were so; without --known-at, everything recorded so far counts.
@@ -69,7 +69,7 @@ def view(
     receipt: str | None,
     key_file: str | None,
 ) -> None:
-    r"""Show a view, of one deal or of all; without a name, list the views.
+    """Show a view, of one deal or of all; without a name, list the views.
 
     A receipt holds the view and its version, what was asked, the position, the digest
     of the rows and the tree head, signed with --key: 'accord check-receipt' computes

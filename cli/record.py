@@ -21,7 +21,7 @@ DEFAULT_DEMO: Final = "openai-nvidia"
 @click.command()
 @placed
 def init() -> None:
-    r"""Create the ledger and print where it is.
+    """Create the ledger and print where it is.
 
     A ledger that is there already is left as it is.
 
@@ -82,7 +82,7 @@ def _demos() -> dict[str, Traversable]:
 def demo(
     name: str, racks: int | None, seed: int | None, deals: int | None, form: str
 ) -> None:
-    r"""Load a packaged deal, creating the ledger if need be.
+    """Load a packaged deal, creating the ledger if need be.
 
     openai-nvidia is the real history of that deal, with its sources;
     milestone-machine is fictional, and shows a deal's full life; ten-gigawatts is
@@ -175,7 +175,7 @@ def _invent(racks: int, seed: int, deals: int, form: str) -> None:
 @placed
 @formatted
 def append(file: str, dry_run: bool, command_id: str | None, form: str) -> None:
-    r"""Record a batch of commands, all or nothing.
+    """Record a batch of commands, all or nothing.
 
     FILE holds one command a line, as JSON: the keys are "command", "deal", "actor",
     "effective_on" and the command's own parameters, as 'accord commands' lists them.
@@ -203,7 +203,7 @@ def append(file: str, dry_run: bool, command_id: str | None, form: str) -> None:
 @click.command()
 @placed
 def migrate() -> None:
-    r"""Bring the ledger's tables up to date with this version of accord.
+    """Bring the ledger's tables up to date with this version of accord.
 
     What is recorded stays as it is, with the same tree head. It is all done or nothing
     is, and nothing else ever does it. Make a copy before: 'accord export' writes one.
@@ -233,7 +233,7 @@ def migrate() -> None:
 @placed
 @formatted
 def doctor(form: str) -> None:
-    r"""Examine the place where the ledger is kept, and say what to mend.
+    """Examine the place where the ledger is kept, and say what to mend.
 
     The database's version and settings, what the connected role may do and should not,
     the triggers that keep entries as they are, free space, how far views are behind.
@@ -254,7 +254,7 @@ def doctor(form: str) -> None:
 @placed
 @formatted
 def verify(views: bool, form: str) -> None:
-    r"""Recompute the whole record and compare it with its tree head.
+    """Recompute the whole record and compare it with its tree head.
 
     Checks every leaf and the head, positions without gaps, stream versions, columns
     against bytes, and that recorded time never goes back. Exits 3, naming the first
@@ -274,7 +274,7 @@ def verify(views: bool, form: str) -> None:
 @placed
 @formatted
 def recheck(form: str) -> None:
-    r"""Judge the whole history again by today's rules, and compute its figures again.
+    """Judge the whole history again by today's rules, and compute its figures again.
 
     Each event is held against every rule about the state before it, in recorded order;
     unlocks, certificate sums and equity considerations are computed again from their
@@ -300,7 +300,7 @@ def views() -> None:
 @placed
 @formatted
 def status(form: str) -> None:
-    r"""Show how far each stored view has followed the record.
+    """Show how far each stored view has followed the record.
 
     \b
     Example:
@@ -315,7 +315,7 @@ def status(form: str) -> None:
 @click.argument("name", type=ViewName(), required=False)
 @placed
 def rebuild(name: str | None) -> None:
-    r"""Build a view anew from the record, or all of them.
+    """Build a view anew from the record, or all of them.
 
     It can be stopped and taken up again; readers see the old rows until it is done.
 
@@ -332,7 +332,7 @@ def rebuild(name: str | None) -> None:
 @views.command()
 @placed
 def follow() -> None:
-    r"""Keep every stored view up to date, until it is told to stop.
+    """Keep every stored view up to date, until it is told to stop.
 
     Waits for new events and folds them as they come, each exactly once, however many
     do this side by side. A server that goes away is waited for. Ctrl-C or SIGTERM
@@ -370,7 +370,7 @@ def follow() -> None:
 def export(
     file: str, bundle: str | None, key: str | None, checkpoint: str | None
 ) -> None:
-    r"""Write every event, a line each, exactly as it is stored.
+    """Write every event, a line each, exactly as it is stored.
 
     A copy that 'accord import' makes of it has the same tree head. A bundle is
     verified by 'python verify.py' in the unpacked folder, or by 'accord check-bundle'.
@@ -414,7 +414,7 @@ def export(
 @click.argument("file", metavar="FILE|-")
 @placed
 def import_(file: str) -> None:
-    r"""Restore an export, or continue a record that it begins with.
+    """Restore an export, or continue a record that it begins with.
 
     Bytes and recorded times stay as they are. Anything that does not continue this
     record event by event is refused, and nothing of it is written.
@@ -447,7 +447,7 @@ def _events(count: int) -> str:
 @click.argument("from_url")
 @click.argument("to_url")
 def copy(from_url: str, to_url: str) -> None:
-    r"""Copy a ledger to another place, bytes and recorded times unchanged.
+    """Copy a ledger to another place, bytes and recorded times unchanged.
 
     TO_URL is made if need be, or holds the beginning of the same record: a copy that
     was stopped goes on where it stopped. Ends by comparing the two tree heads. Notes

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command()
 @formatted
 def commands(form: str) -> None:
-    r"""List every command of every noun, with its parameters.
+    """List every command of every noun, with its parameters.
 
     The keys of a batch line are these names; the options of the command line are the
     same with dashes.
@@ -93,7 +93,7 @@ def type_name(kind: Any) -> str:
     help="How to write the answer.",
 )
 def events(form: str) -> None:
-    r"""List every type of event, what it says happened, and its fields.
+    """List every type of event, what it says happened, and its fields.
 
     \b
     Example:
@@ -131,7 +131,7 @@ def _markdown(rows: list[dict[str, Any]]) -> str:
 @click.command()
 @formatted
 def rules(form: str) -> None:
-    r"""List every rule that can refuse a command, by its code.
+    """List every rule that can refuse a command, by its code.
 
     \b
     Example:
@@ -149,7 +149,7 @@ def rules(form: str) -> None:
 
 @click.command()
 def schema() -> None:
-    r"""Print the JSON Schema of an event, as it is stored and exported.
+    """Print the JSON Schema of an event, as it is stored and exported.
 
     \b
     Example:
@@ -164,7 +164,7 @@ def schema() -> None:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    r"""Print the script that completes accord's commands in a shell.
+    """Print the script that completes accord's commands in a shell.
 
     \b
     Example:

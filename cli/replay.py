@@ -47,7 +47,7 @@ def replay(
     known_at: datetime | int | None,
     form: str,
 ) -> None:
-    r"""Play a deal's history back, showing under each event what it changed.
+    """Play a deal's history back, showing under each event what it changed.
 
     Events come in the order in which they were recorded. A day given to --from and
     --to is when something was so; a time, or # and a position, when it was recorded.

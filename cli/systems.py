@@ -33,7 +33,7 @@ def systems(
     known_at: datetime | int | None,
     form: str,
 ) -> None:
-    r"""List the systems of a deal: where each is, in which state, with how much power.
+    """List the systems of a deal: where each is, in which state, with how much power.
 
     A table shows the first hundred, if not told otherwise; the other forms show all.
 

@@ -90,7 +90,7 @@ def why(
     known_at: datetime | int | None,
     form: str,
 ) -> None:
-    r"""Show why a figure is what it is: the events behind it, and their evidence.
+    """Show why a figure is what it is: the events behind it, and their evidence.
 
     SUBJECT is a rung of the standing (disbursed, funding/committed), or the name of a
     tranche, drawdown, facility, certificate, system, order, milestone, condition,

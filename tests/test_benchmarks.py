@@ -26,6 +26,7 @@ def test_ratios_are_of_pairs_and_their_median_counts():
     assert (MEMORY.ratio, MEMORY.reached) == (150.0, True)
     assert MEMORY.cells()[2:] == ("150 MB", "–", "–", "≤ 200 MB ✓")
     assert TOLD.reached is None
+    assert Row("hledger is not installed here", "–", "ms", ()).cells()[2] == "–"
 
 
 def test_figures_have_their_units():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from cli_desk import OPEN, done
+from click import Context
 from places import address
 
 pytestmark = pytest.mark.sqlite
@@ -153,5 +154,8 @@ def test_every_command_has_an_example():
         leaves += root.commands[group].commands.values()
     for command in leaves:
         if command.name not in {"views", "key"}:
-            assert "Example:" in (command.help or ""), command.name
-            assert "  accord " in command.help
+            shown = command.get_help(Context(command, info_name=command.name))
+            assert "\n  Example:\n    " in shown, shown
+            assert "accord " in shown.partition("Example:")[2]
+            assert "\b" not in shown
+            assert "\\b" not in shown
