@@ -120,7 +120,7 @@ def measured_ledger(url: str, size: int) -> Measured:
 
     def append(batch: list[Event[Any]]) -> None:
         expects = {e.stream: 0 for e in batch if e.version == 1}
-        ledger.save(*batch, expects=expects)
+        ledger.record(*batch, expects=expects)
 
     many = rate(append, events)
     common: dict[str, Any] = {"actor": "ann@acme", "effective_on": date(2025, 9, 22)}

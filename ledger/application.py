@@ -22,7 +22,6 @@ from eventsourcing.persistence import (
     EventStore,
     IntegrityError,
     Mapper,
-    Recording,
 )
 
 from ledger.commands.registry import Command, Request, find, read_ahead
@@ -156,11 +155,15 @@ class Ledger(Application[str]):
         for position, data in self.store.entries(deals):
             yield decode(data, position=position)
 
-    def save(self, *events: Any, **kwargs: Any) -> list[Recording[str]]:
-        """Record events; the library's own way asks each of them for its protocol."""
-        recordings = self.events.put(events, **kwargs)
-        self._notify(recordings)
-        return recordings
+    def record(self, *events: Event[Any], **kwargs: Any) -> Sequence[int]:
+        """Record events; their positions.
+
+        The library's `save` does the same, asks each of them for its protocol, and
+        tells of each what it was before it was stamped.
+        """
+        return self.store.insert_events(
+            [self.mapper.to_stored_event(event) for event in events], **kwargs
+        )
 
     def execute(self, request: Request, *, actor: str | None = None) -> Receipt:
         """Carry out one command; `actor` stands in where the request names none."""
@@ -224,8 +227,7 @@ class Ledger(Application[str]):
             if not submissions:
                 return [entry for entry in plan if isinstance(entry, Receipt)]
             try:
-                # The recordings that save() returns hold unstamped bytes.
-                recordings = self.save(
+                positions = self.record(
                     *decision.events,
                     expects=decision.expects,
                     counts=decision.counts,
@@ -242,7 +244,7 @@ class Ledger(Application[str]):
             except OutcomeUnknown as error:
                 repeat = names.repeat(requests)
                 raise OutcomeUnknown(error.where, repeat) from error
-            first = recordings[0].notification.id if recordings else 0
+            first = positions[0] if positions else 0
             return _receipts(plan, first, self._events)
         raise Refused(
             "REC-06",

@@ -12,7 +12,7 @@ from ledger.event import Event
 from ledger.transcoding import body, decode
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class EventToStore(StoredEvent):
     """A stored event that also carries what the store's columns need.
 
@@ -21,6 +21,10 @@ class EventToStore(StoredEvent):
 
     deal: str
     effective_on: str
+
+    def __init__(self, **fields: Any) -> None:
+        """Take all fields at once: a frozen dataclass sets one after the other."""
+        vars(self).update(fields)
 
 
 class EventMapper(Mapper[str]):

@@ -91,9 +91,17 @@ __all__ = [
 
 PAGE: Final = 1000
 """Events fetched at once, where a whole history is read."""
-_STREAM: Final = sa.select(
-    events.c.stream, events.c.version, events.c.type, events.c.data
-).where(events.c.stream == sa.bindparam("stream"))
+MOST_VERSIONS: Final = (1 << 31) - 1
+# Built once: building a statement takes longer than carrying it out.
+_STREAM: Final = (
+    sa.select(events.c.stream, events.c.version, events.c.type, events.c.data)
+    .where(
+        events.c.stream == sa.bindparam("stream"),
+        events.c.version > sa.bindparam("gt"),
+        events.c.version <= sa.bindparam("lte"),
+    )
+    .order_by(events.c.version)
+)
 _HISTORIES: Final = (
     sa.select(events.c.stream, events.c.position, events.c.data)
     .where(events.c.stream.in_(sa.bindparam("streams", expanding=True)))
@@ -233,15 +241,17 @@ class Store(ApplicationRecorder, TrackingRecorder):
     ) -> Sequence[StoredEvent]:
         """The events of one stream, by version."""
         query = _STREAM
-        if gt is not None:
-            query = query.where(events.c.version > gt)
-        if lte is not None:
-            query = query.where(events.c.version <= lte)
-        order = events.c.version.desc() if desc else events.c.version
+        if desc:
+            query = query.order_by(None).order_by(events.c.version.desc())
+        if limit is not None:
+            query = query.limit(limit)
+        asked = {
+            "stream": str(originator_id),
+            "gt": -1 if gt is None else gt,
+            "lte": MOST_VERSIONS if lte is None else lte,
+        }
         with self.reading() as connection:
-            found = connection.execute(
-                query.order_by(order).limit(limit), {"stream": str(originator_id)}
-            ).all()
+            found = connection.execute(query, asked).all()
         return [StoredEvent(*row) for row in found]
 
     def histories(

@@ -8,15 +8,15 @@ the end of any segment, and only the events after it are folded.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from ledger.database import database_of
 from ledger.log import IN_CHUNK
-from ledger.transcoding import decode_value, to_json
+from ledger.transcoding import to_json
 from projections.tables import past, table_of, tracking
 from projections.view import Rows, View
 
@@ -41,6 +41,42 @@ _BEGIN: Final = sa.text(
 """Leaves alone what is there."""
 
 
+_VIEW: Final = sa.bindparam("view", type_=sa.Text)
+_DEAL: Final = sa.bindparam("deal", type_=sa.Text)
+_SEGMENT: Final = sa.bindparam("upto", type_=sa.BigInteger)
+_KEYS: Final = sa.bindparam("keys", type_=sa.Text, expanding=True)
+_BEFORE: Final = (
+    sa.select(past.c.key, past.c.segment, past.c.body)
+    .where(past.c.view == _VIEW, past.c.deal == _DEAL, past.c.segment <= _SEGMENT)
+    .order_by(past.c.key, past.c.segment)
+)
+_BEFORE_SOME: Final = _BEFORE.where(past.c.key.in_(_KEYS))
+
+
+class _Statements(NamedTuple):
+    """What reads the rows of a deal from a view's table, all of them and some.
+
+    Built once: building a statement takes longer than carrying it out. `then` are those
+    that have not changed since the end of a segment.
+    """
+
+    now: sa.Select[Any]
+    now_some: sa.Select[Any]
+    then: sa.Select[Any]
+    then_some: sa.Select[Any]
+
+
+@lru_cache
+def _of(view: str) -> _Statements:
+    table = table_of(view)
+    now = sa.select(table.c.key, table.c.segment, table.c.body).where(
+        table.c.deal == _DEAL
+    )
+    then = now.where(table.c.segment <= _SEGMENT)
+    some = table.c.key.in_(_KEYS)
+    return _Statements(now, now.where(some), then, then.where(some))
+
+
 class Version(NamedTuple):
     """What a row was at the end of a segment; without a body it was not there."""
 
@@ -63,10 +99,7 @@ class Stored:
     ) -> None:
         self._connection = connection
         self._view = view
-        self._table = table_of(view.name)
-        self._rows = sa.select(
-            self._table.c.key, self._table.c.segment, self._table.c.body
-        ).where(self._table.c.deal == deal)
+        self._deal = deal
         self._noting = noting
 
     def one(self, key: str) -> Any:
@@ -77,14 +110,15 @@ class Stored:
         """The rows of some keys."""
         for start in range(0, len(keys), IN_CHUNK):
             some = keys[start : start + IN_CHUNK]
-            yield from self._found(self._rows.where(self._table.c.key.in_(some)))
+            yield from self._found(_of(self._view.name).now_some, keys=some)
 
     def all(self) -> Iterator[Any]:
         """Every row."""
-        return self._found(self._rows)
+        return self._found(_of(self._view.name).now)
 
-    def _found(self, query: sa.Select[Any]) -> Iterator[Any]:
-        for key, segment, body in self._connection.execute(query):
+    def _found(self, query: sa.Select[Any], **given: Any) -> Iterator[Any]:
+        asked = {"deal": self._deal, **given}
+        for key, segment, body in self._connection.execute(query, asked):
             if self._noting is not None:
                 self._noting[key] = Version(segment, body)
             yield decode_row(self._view, body)
@@ -98,20 +132,7 @@ class Past:
     ) -> None:
         self._connection = connection
         self._view = view
-        self._segment = segment
-        self._table = table_of(view.name)
-        self._now = sa.select(
-            self._table.c.key, self._table.c.segment, self._table.c.body
-        ).where(self._table.c.deal == deal, self._table.c.segment <= segment)
-        self._before = (
-            sa.select(past.c.key, past.c.segment, past.c.body)
-            .where(
-                past.c.view == view.name,
-                past.c.deal == deal,
-                past.c.segment <= segment,
-            )
-            .order_by(past.c.key, past.c.segment)
-        )
+        self._asked = {"view": view.name, "deal": deal, "upto": segment}
 
     def one(self, key: str) -> Any:
         """The row of a key."""
@@ -125,7 +146,7 @@ class Past:
 
     def all(self) -> Iterator[Any]:
         """Every row."""
-        for body in self._found(self._before, self._now).values():
+        for body in self._found(_BEFORE, _of(self._view.name).then).values():
             if body is not None:
                 yield decode_row(self._view, body)
 
@@ -134,18 +155,16 @@ class Past:
         found: dict[str, bytes | None] = {}
         for start in range(0, len(keys), IN_CHUNK):
             some = keys[start : start + IN_CHUNK]
-            found |= self._found(
-                self._before.where(past.c.key.in_(some)),
-                self._now.where(self._table.c.key.in_(some)),
-            )
+            then = _of(self._view.name).then_some
+            found |= self._found(_BEFORE_SOME, then, keys=some)
         return found
 
-    def _found(self, *queries: sa.Select[Any]) -> dict[str, bytes | None]:
+    def _found(self, *queries: sa.Select[Any], **given: Any) -> dict[str, bytes | None]:
         # The last version of a key counts.
         return {
             key: body
             for query in queries
-            for key, _, body in self._connection.execute(query)
+            for key, _, body in self._connection.execute(query, self._asked | given)
         }
 
 
@@ -243,7 +262,7 @@ def _field(connection: Connection, name: str) -> sa.ColumnElement[str]:
 
 def decode_row(view: View, body: bytes) -> Any:
     """A stored row of a view."""
-    return msgspec.json.decode(body, type=view.kept, dec_hook=decode_value)
+    return view.decoder.decode(body)
 
 
 def tracked(connection: Connection) -> dict[str, tuple[int, int]]:

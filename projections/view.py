@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date
+from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
 from ledger.event import Event, EventData
 from ledger.struct import Frozen
+from ledger.transcoding import decode_value
 
 R = TypeVar("R", bound="FoldRow")
 
@@ -160,6 +162,11 @@ class View:
         self.keys: dict[type[EventData], Keys] = {}
         self.reads: tuple[View, ...] = ()
         self.draw: Callable[[Book], Drawn]
+
+    @cached_property
+    def decoder(self) -> msgspec.json.Decoder[Any]:
+        """What reads the rows that the fold keeps; made once, where a row is read."""
+        return msgspec.json.Decoder(self.kept, dec_hook=decode_value)
 
     def on(
         self, *events: type[EventData], reads: Keys | None = None

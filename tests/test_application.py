@@ -149,11 +149,11 @@ class Meddler(Ledger):
         self.times = times
         self.tried = 0
 
-    def save(self, *objects: Any, **kwargs: Any) -> Any:
+    def record(self, *objects: Any, **kwargs: Any) -> Any:
         self.tried += 1
         if self.tried <= self.times:
             self.desk.do("agreement record-statement", **said(self.tried))
-        return super().save(*objects, **kwargs)
+        return super().record(*objects, **kwargs)
 
 
 def test_a_conflict_is_decided_again(desk: Desk) -> None:

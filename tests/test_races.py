@@ -348,11 +348,11 @@ def decided_apart(desk: Desk, lines: tuple[dict[str, Any], ...]) -> Store:
     class Careless(Ledger):
         """A ledger that forgets what its decisions read."""
 
-        def save(self, *objects: Any, **kwargs: Any) -> Any:
+        def record(self, *objects: Any, **kwargs: Any) -> Any:
             kwargs["expects"] = {}
             if self is first:
                 second.execute(request_of(lines[1] | {"deal": "acme-orion"}))
-            return super().save(*objects, **kwargs)
+            return super().record(*objects, **kwargs)
 
     first, second = Careless(desk.store), Careless(desk.store)
     first.execute(request_of(lines[0] | {"deal": "acme-orion"}))

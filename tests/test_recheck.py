@@ -65,7 +65,7 @@ def put(desk, kind, data, like):
     event = desk.ledger.entry(like)
     funding = desk.get(kind, desk.deal)
     made = proposed(funding.id, funding.version + 1, event.provenance, data)
-    desk.ledger.save(made)
+    desk.ledger.record(made)
 
 
 def test_a_figure_that_does_not_come_out_is_reported(desk):
@@ -102,7 +102,7 @@ def test_a_figure_that_does_not_come_out_is_reported(desk):
         certificate.provenance,
         replace(issued, certified=Power.parse("1 MW")),
     )
-    desk.ledger.save(made)
+    desk.ledger.record(made)
     figures = [f for f in recheck(desk.store).findings if f.code == "figure"]
     assert [(f.type, f.recorded, f.recomputed) for f in figures] == [
         ("funding.tranche_unlocked", "39000000.00 USD", "40000000.00 USD"),
@@ -126,7 +126,7 @@ def test_what_names_nothing_on_the_record_is_reported(desk):
         for i in desk.store.select_notifications(1, 10_000)
         if i.topic == "funding.facility_defined"
     )
-    desk.ledger.save(proposed("funding/no-deal", 1, stray, facility.data))
+    desk.ledger.record(proposed("funding/no-deal", 1, stray, facility.data))
     (finding,) = recheck(desk.store).findings
     assert finding.code == "not_found"
     assert "'no-deal' is not on the record" in finding.what
@@ -139,15 +139,15 @@ def test_a_history_without_what_a_rule_looks_up_is_told(desk):
     item = desk.store.select_notifications(1, 1, topics=["system.registered"])[0]
     event = desk.ledger.entry(item.id)
     data = replace(event.data, line=1)
-    desk.ledger.save(proposed("system/maker/R9", 1, event.provenance, data))
+    desk.ledger.record(proposed("system/maker/R9", 1, event.provenance, data))
     placed = desk.ledger.entry(
         desk.store.select_notifications(1, 1, topics=["order.placed"])[0].id
     )
-    desk.ledger.save(
+    desk.ledger.record(
         proposed("order/acme-orion/PO-9", 1, placed.provenance, placed.data)
     )
     other = replace(event.data, order="PO-9")
-    desk.ledger.save(proposed("system/maker/R10", 1, event.provenance, other))
+    desk.ledger.record(proposed("system/maker/R10", 1, event.provenance, other))
     found = recheck(desk.store).findings
     assert [finding.stream for finding in found] == [
         "system/maker/R9",

@@ -312,13 +312,13 @@ def test_what_is_recorded_while_a_reversal_is_decided_is_looked_at_too(desk):
     class Slow(Ledger):
         """A ledger that is overtaken once, just before it saves."""
 
-        def save(self, *events, **kwargs):
+        def record(self, *events, **kwargs):
             if not overtaken:
                 overtaken.append(True)
                 line = {"line": 1, "sku": "rack", "sku_version": 1, "quantity": 1}
                 order = {"order": "PO-1", "buyer": "orion", "seller": "maker"}
                 desk.do("order place", lines=[line], on="2025-02-01", **order)
-            return super().save(*events, **kwargs)
+            return super().record(*events, **kwargs)
 
     overtaken = []
     deals.in_effect(desk)

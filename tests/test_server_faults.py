@@ -193,9 +193,9 @@ def end_all(desk: Desk) -> None:
 class Cut(Ledger):
     """A ledger whose server goes away between deciding and appending."""
 
-    def save(self, *events: Any, **kwargs: Any) -> Any:
+    def record(self, *events: Any, **kwargs: Any) -> Any:
         end_all(DESK[0])
-        return super().save(*events, **kwargs)
+        return super().record(*events, **kwargs)
 
 
 DESK: list[Desk] = []
@@ -285,8 +285,8 @@ def test_recorded_and_not_read_back(desk: Desk) -> None:
     """Where the server goes after the commit, what was recorded is said all the same."""
 
     class Late(Ledger):
-        def save(self, *events: Any, **kwargs: Any) -> Any:
-            found = super().save(*events, **kwargs)
+        def record(self, *events: Any, **kwargs: Any) -> Any:
+            found = super().record(*events, **kwargs)
             end_all(desk)
             return found
 

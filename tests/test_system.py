@@ -88,7 +88,7 @@ def certify(desk, system, data):
     for _, guard in RULES[type(data)]:
         if guard.__module__ == "ledger.rules.system":
             guard(decision, event)
-    desk.ledger.save(event, expects=decision.expects)
+    desk.ledger.record(event, expects=decision.expects)
 
 
 def test_a_system_goes_from_order_to_acceptance(desk):

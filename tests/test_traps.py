@@ -68,11 +68,11 @@ def test_an_aggregate_is_not_used_again_after_a_conflict(desk: Desk) -> None:
     seen: list[int] = []
 
     class Late(Ledger):
-        def save(self, *objects: Any, **kwargs: Any) -> Any:
+        def record(self, *objects: Any, **kwargs: Any) -> Any:
             seen.append(objects[0].version)
             if len(seen) == 1:
                 desk.do("agreement suspend", deal="one", scopes=["draw"], ground="x")
-            return super().save(*objects, **kwargs)
+            return super().record(*objects, **kwargs)
 
     late = Late(desk.store)
     with pytest.raises(Refused) as refused:
@@ -176,8 +176,8 @@ def test_the_store_knows_every_argument_that_it_is_given(desk: Desk) -> None:
         desk.store.insert_events([event], expects={"nothing": 5})
 
 
-def test_what_save_returns_is_not_used(desk: Desk) -> None:
-    """Its recordings hold the unstamped bytes; a receipt is read from the record."""
+def test_a_receipt_tells_what_is_recorded(desk: Desk) -> None:
+    """What the mapper makes is not stamped yet; a receipt is read from the record."""
     receipt = desk.ledger.execute(desk.request("agreement open", **OPEN))
     (event,) = receipt.events
     assert event.position == 1
