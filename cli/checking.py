@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     multiple=True,
     required=True,
     metavar="KEY|FILE",
-    help="A public key that must have signed, repeatable.  [required]",
+    help="A public key that must have signed, repeatable.",
 )
 @click.option(
     "--checkpoint",
@@ -69,7 +69,7 @@ def check_proof(
     multiple=True,
     required=True,
     metavar="KEY|FILE",
-    help="A public key that must have signed, repeatable.  [required]",
+    help="A public key that must have signed, repeatable.",
 )
 @placed
 @formatted

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from cli.options import DealId, Moment, Point, ViewName, bitemporal
+from cli.progress import progress
 
 if TYPE_CHECKING:
     from cli.output import Sheet
@@ -90,7 +91,7 @@ def _diff(
     type=Moment(),
     required=True,
     metavar="DATETIME|#POSITION",
-    help="What was known then; a day means its end, UTC.  [required]",
+    help="What was known then; a day means its end, UTC.",
 )
 @bitemporal
 def changes(
@@ -165,7 +166,8 @@ def blame(
 
     with projections() as views, views.reading(as_of, known_at) as reading:
         reading.check_known(deal)
-        found = origins(view_named(name), reading, deal)
+        with progress("Playing the history") as bar:
+            found = origins(view_named(name), reading, deal, bar)
         answer = noted(
             reading.told(
                 "blame",

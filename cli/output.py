@@ -367,39 +367,54 @@ def _write_bytes(lines: Iterable[bytes]) -> None:
     sys.stdout.buffer.flush()
 
 
+class Tally:
+    """Rows that are written as they come, counted, with their digest."""
+
+    def __init__(self, rows: Iterator[Row]) -> None:
+        import hashlib
+
+        self._rows = rows
+        self._digest = hashlib.sha256()
+        self.many = 0
+
+    def __iter__(self) -> Iterator[Row]:
+        for row in self._rows:
+            self._digest.update(compact(row) + b"\n")
+            self.many += 1
+            yield row
+
+    def answer(self, told: Callable[..., Answer]) -> Answer:
+        """The answer without its rows, which were written."""
+        return told([], digest=self._digest.hexdigest(), totals={"rows": self.many})
+
+
 def write_streamed(
-    told: Callable[..., Answer], rows: Iterator[Row], form: str
+    told: Callable[..., Answer],
+    rows: Iterator[Row],
+    form: str,
+    columns: Sequence[str] = (),
+    spread: Callable[[Row], Iterable[Row]] = lambda row: (row,),
 ) -> Answer:
     """Write rows as they come, in a form for machines; the answer without them.
 
-    `told` makes that answer of no rows, their digest and how many there were.
+    `told` makes that answer of no rows, their digest and how many there were. `columns`
+    and `spread`, which makes lines of a row, are for CSV alone.
     """
-    import hashlib
-
     from cli.answers import sheet_of
 
-    digest, many = hashlib.sha256(), 0
-
-    def counted() -> Iterator[Row]:
-        nonlocal many
-        for row in rows:
-            digest.update(compact(row) + b"\n")
-            many += 1
-            yield row
-
-    def answer() -> Answer:
-        return told([], digest=digest.hexdigest(), totals={"rows": many})
-
+    tally = Tally(rows)
     if form == "json":
-        _write_bytes(_json_lines(sheet_of(answer()).whole, counted(), answer))
-        return answer()
+        whole = sheet_of(tally.answer(told)).whole
+        _write_bytes(_json_lines(whole, tally, lambda: tally.answer(told)))
+        return tally.answer(told)
     if form == "jsonl":
-        _write_bytes(map(compact, counted()))
+        _write_bytes(map(compact, tally))
     else:
-        _write_bytes(_csv_lines(answer().columns, counted()))
-    sheet = sheet_of(answer())
-    write_footer(sheet, to_stderr=True)
-    return answer()
+        lines = (line for row in tally for line in spread(row))
+        _write_bytes(_csv_lines(columns or tally.answer(told).columns, lines))
+    answer = tally.answer(told)
+    write_footer(sheet_of(answer), to_stderr=True)
+    return answer
 
 
 def _json_lines(

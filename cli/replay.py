@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -14,8 +15,10 @@ from cli.options import DealId, Point, bitemporal
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from cli.output import Tally
     from ledger.event import Event
     from projections.changes import Step
+    from projections.reading import Answer
 
 COLUMNS: Final = (
     "position",
@@ -58,8 +61,9 @@ def replay(
       accord replay openai-nvidia --from '#12' --format jsonl
       accord replay milestone-machine --step
     """
-    from cli.answers import noted, projections, sheet_of
-    from cli.output import write
+    from cli.answers import noted, projections
+    from cli.changes import COLUMNS as FIGURES
+    from cli.output import Tally, write_streamed
     from projections.changes import Player
 
     if step and not (sys.stdin.isatty() and form == "table"):
@@ -69,34 +73,32 @@ def replay(
         for point in (first, last):
             if isinstance(point, int):
                 reading.check_position(point)
-        player = Player(deal, reading.day, limited=as_of is not None)
-        steps = [
-            one
-            for one in player.play(reading.history(deal))
-            if within(one.event, first, last)
-        ]
-        answer = noted(
-            reading.told(
-                "replay",
-                [_row(one) for one in steps],
-                COLUMNS,
-                deal=deal,
-                fictional=reading.fictional(deal),
-                asked={"from": point_text(first), "to": point_text(last)},
+        after = 0 if first is None else reading.before(deal, first)
+        upto = None if last is None else reading.upto(deal, last)
+        player = Player(reading, deal, after=after)
+        rows = (
+            _row(one)
+            for one in takewhile(
+                lambda one: upto is None or one.event.position <= upto, player.play()
             )
+            if within(one.event, first, last)
         )
-    sheet = sheet_of(answer)
-    if form == "table":
-        _play(sheet, step=step)
-    else:
-        if form == "csv":
-            from cli.changes import COLUMNS as FIGURES
+        asked = {"from": point_text(first), "to": point_text(last)}
+        fictional = reading.fictional(deal)
 
-            sheet.columns = (*COLUMNS[:-1], *FIGURES)
-            sheet.rows = [
-                {**row, **change} for row in sheet.rows for change in row["changes"]
-            ]
-        write(sheet, form)
+        def told(lines: list[Any], **more: Any) -> Answer:
+            of: dict[str, Any] = {"deal": deal, "fictional": fictional, "asked": asked}
+            return reading.told("replay", lines, COLUMNS, **of, **more)
+
+        if form == "table":
+            _play(told, Tally(rows), reading.position, step=step)
+        else:
+            noted(write_streamed(told, rows, form, (*COLUMNS[:-1], *FIGURES), _figures))
+
+
+def _figures(row: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A line of a table for each figure that an event changed."""
+    return ({**row, **change} for change in row["changes"])
 
 
 def within(
@@ -156,20 +158,23 @@ def _row(step: Step) -> dict[str, Any]:
     }
 
 
-def _play(sheet: Any, *, step: bool) -> None:
+def _play(
+    told: Callable[..., Answer], rows: Tally, position: int, *, step: bool
+) -> None:
+    from cli.answers import noted, sheet_of
     from cli.output import screen, write_footer, write_heading
 
     console = screen()
-    write_heading(console, sheet)
-    width = max((len(str(row["position"])) for row in sheet.rows), default=1)
-    if not sheet.rows:
-        console.print("(nothing)", style="dim")
-    for row in sheet.rows:
-        _write_step(console, row, width)
+    write_heading(console, sheet_of(told([])))
+    for row in rows:
+        _write_step(console, row, len(str(position)))
         if step and _stops(console):
+            click.echo(f"Stopped; the digest is of these {rows.many:,}.", err=True)
             break
+    if not rows.many:
+        console.print("(nothing)", style="dim")
     console.print()
-    write_footer(sheet)
+    write_footer(sheet_of(noted(rows.answer(told))))
 
 
 def _write_step(console: Console, row: Mapping[str, Any], width: int) -> None:

@@ -8,7 +8,7 @@ lock, since only there are position and recorded time known. Those bytes are has
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import lru_cache, reduce
+from functools import cache, lru_cache, reduce
 from operator import or_
 from typing import Any
 
@@ -47,10 +47,12 @@ def _parsed(kind: Any, text: str) -> Any:
 
 
 _encoder = msgspec.json.Encoder(enc_hook=encode_value)
-_decoder = msgspec.json.Decoder(
-    Event[AnyEvent],
-    dec_hook=decode_value,
-)
+
+
+@cache
+def _decoder() -> msgspec.json.Decoder[Any]:
+    # Made where an event is read: it looks at every type of event.
+    return msgspec.json.Decoder(Event[AnyEvent], dec_hook=decode_value)
 
 
 class _Schema(msgspec.Struct):
@@ -135,7 +137,7 @@ def envelope(
 def decode(data: bytes, *, position: int | None = None) -> Event[Any]:
     """An event from its stored bytes; UnknownEvent where it is newer than we are."""
     try:
-        event: Event[Any] = _decoder.decode(data)
+        event: Event[Any] = _decoder().decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UnknownEvent(position, _why(data, error)) from error
     if event.identity.schema > SCHEMA:

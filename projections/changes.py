@@ -6,14 +6,13 @@ key; applied in order, the changes of a whole replay make exactly the current ro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
 from ledger.event import Event, Reversed
 from ledger.struct import Frozen
 from ledger.transcoding import to_builtins
-from projections.history import reversed_in
 from projections.reading import Reading
 from projections.registry import VIEWS
 from projections.units import unit_of
@@ -121,13 +120,21 @@ class Origin(Frozen, omit_defaults=False):
     status: str
 
 
-def blame(view: View, reading: Reading, deal: str) -> list[Origin]:
-    """Each figure of a view's rows, with the event that last set it."""
-    player = Player(deal, reading.day, (view,), limited=reading.limited_by_day)
+def blame(
+    view: View,
+    reading: Reading,
+    deal: str,
+    told: Callable[[int, int | None], None] = lambda _, __: None,
+) -> list[Origin]:
+    """Each figure of a view's rows, with the event that last set it.
+
+    The whole history is played; `told` hears how far it is, and how far it goes.
+    """
     setters: dict[tuple[str, str], tuple[Change, Event[Any]]] = {}
-    for step in player.play(reading.history(deal)):
+    for step in Player(reading, deal, (view,)).play():
         for change in step.changes:
             setters[change.row, change.figure] = (change, step.event)
+        told(step.event.position, reading.position)
     return [
         Origin(
             view=view.name,
@@ -154,40 +161,43 @@ def who(event: Event[Any]) -> str:
 class Player:
     """Plays a deal's history: events in, and what each changed in the views out.
 
-    The answers are about one `day` throughout, so that only events change them.
+    It begins `after` a position, with the answers as they were known there. They are
+    about one day throughout, so that only events change them.
     """
 
     def __init__(
         self,
+        reading: Reading,
         deal: str,
-        day: date,
         views: Sequence[View] = CHANGING,
-        *,
-        limited: bool = False,
+        after: int = 0,
     ) -> None:
+        self._reading = reading
         self._deal = deal
-        self._day = day
-        self._limited = limited
         self._views = views
+        self._after = after
         self._folds = {
             name: one for view in views for name, one in view.with_reads().items()
         }
-        self._past: list[Event[Any]] = []
-        self._rows: dict[str, Rows[Any]] = {name: Rows() for name in self._folds}
         # Before its first event a deal says nothing, not even that nothing was paid.
+        self._known = reading.earlier(after).knows(deal)
+        self._rows: dict[str, Rows[Any]] = {name: Rows() for name in self._folds}
         self.tables: dict[str, Table] = {view.name: {} for view in views}
+        if self._known:
+            self._rows = self._at(after)
+            self.tables = {view.name: self._table(view) for view in views}
 
-    def play(self, events: Iterable[Event[Any]]) -> Iterator[Step]:
-        """Take events in, in recorded order; each with what it changed."""
-        for event in events:
-            yield Step(event=event, changes=tuple(self.take(event)))
+    def play(self) -> Iterator[Step]:
+        """Every event from there on, in recorded order, with what it changed."""
+        for event in self._reading.history(self._deal, self._after):
+            yield Step(event=event, changes=tuple(self._take(event)))
 
-    def take(self, event: Event[Any]) -> Iterator[Change]:
-        """Take one event in; what it changed."""
-        self._past.append(event)
+    def _take(self, event: Event[Any]) -> Iterator[Change]:
         touched = self._fold(event)
-        if len(self._past) == 1:
-            touched = set(self._folds)
+        if not self._known:
+            if isinstance(event.data, Reversed):
+                return  # Of an entry that is not so by the day asked for.
+            self._known, touched = True, set(self._folds)
         for view in self._views:
             if touched.isdisjoint(view.with_reads()):
                 continue
@@ -198,7 +208,7 @@ class Player:
     def _fold(self, event: Event[Any]) -> set[str]:
         """The names of the views whose rows the event changed."""
         if isinstance(event.data, Reversed):
-            self._fold_anew()
+            self._rows = self._at(event.position)
             return set(self._folds)
         touched = set()
         for name, view in self._folds.items():
@@ -209,14 +219,12 @@ class Player:
                 touched.add(name)
         return touched
 
-    def _fold_anew(self) -> None:
-        gone = reversed_in(self._past)
-        self._rows = {name: Rows() for name in self._folds}
-        for event in self._past:
-            for name, view in self._folds.items():
-                if view.counts(event, gone):
-                    view.fold(self._rows[name], event)
+    def _at(self, position: int) -> dict[str, Rows[Any]]:
+        book = self._reading.earlier(position).book(self._deal, *self._folds.values())
+        return {name: book.rows(view) for name, view in self._folds.items()}
 
     def _table(self, view: View) -> Table:
-        book = Book(self._deal, self._rows, self._day, limited=self._limited)
+        reading = self._reading
+        limited = reading.limited_by_day
+        book = Book(self._deal, self._rows, reading.day, limited=limited)
         return table_of(view, view.draw(book))

@@ -159,7 +159,6 @@ class Projections:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        view_tables()
 
     def catch_up(self, progress: Progress | None = None) -> int:
         """Fold what was recorded since; how many events that were.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Any, Final
@@ -49,6 +49,7 @@ from projections.view import Book, Drawn, Rows, View, fold_page
 
 IS_NOTHING: Final[Mapping[str, str]] = {"state": "allocated", "site": "-"}
 """What a row leaves out: it is shown so, and stored as nothing."""
+DAY: Final = timedelta(days=1)
 KnownAt = datetime | int
 """A recorded time, or a position of the record."""
 
@@ -74,6 +75,7 @@ class Reading:
     """One question, in one snapshot.
 
     `today` is the day that an answer without a day is about; the clock's if left out.
+    `reversing` are reversals that are not on the record, and count as if they were.
     """
 
     def __init__(
@@ -83,17 +85,21 @@ class Reading:
         as_of: date | None = None,
         known_at: KnownAt | None = None,
         today: date | None = None,
+        reversing: Sequence[Event[Reversed]] = (),
     ) -> None:
         self._connection = connection
+        self._store = store
+        self._reversing = reversing
         self._head = read_head(connection)
         self._as_of = as_of
         self._known_at = known_at
         self._now = store.clock()
         self.day = as_of or today or self._now.astimezone(UTC).date()
         self.position = self._horizon(known_at)
-        limited = as_of is not None or self.position < self._head.size
         self._tracked = tracked(connection)
-        self.limited = limited
+        self.limited = (
+            as_of is not None or self.position < self._head.size or bool(reversing)
+        )
         self._stale = False
         self._rows: dict[tuple[str, str], Rows[Any]] = {}
         self._gone: dict[str, frozenset[int]] = {}
@@ -328,9 +334,47 @@ class Reading:
         rows = {name: self._rows[deal, name] for name in needed}
         return Book(deal, rows, self.day, limited=self._as_of is not None)
 
-    def history(self, deal: str) -> Iterator[Event[Any]]:
+    def earlier(self, position: int) -> Reading:
+        """The same question as known at a position."""
+        return Reading(
+            self._connection, self._store, self._as_of, position, today=self.day
+        )
+
+    def history(self, deal: str, after: int = 0) -> Iterator[Event[Any]]:
         """The events of a deal that this answer takes in, the reversed ones too."""
-        return history(self._connection, deal, upto=self.position, as_of=self._as_of)
+        return history(
+            self._connection, deal, after=after, upto=self.position, as_of=self._as_of
+        )
+
+    def before(self, deal: str, point: date | datetime | int) -> int:
+        """A position up to which every event of a deal lies before a point."""
+        match point:
+            case int():
+                return min(point - 1, self.position)
+            case datetime():
+                just_before = self._horizon(point - timedelta(microseconds=1))
+                return min(just_before, self.position)
+            case _:
+                return min(self._in_order(deal, point - DAY), self.position)
+
+    def upto(self, deal: str, point: date | datetime | int) -> int:
+        """The last position of a deal at which an event lies before a point, or at it."""
+        match point:
+            case int():
+                return point
+            case datetime():
+                return self._horizon(point)
+            case _:
+                found: int | None = self._connection.scalar(
+                    sa.select(events.c.position)
+                    .where(
+                        events.c.deal == deal,
+                        events.c.effective_on <= point.isoformat(),
+                    )
+                    .order_by(events.c.position.desc())
+                    .limit(1)
+                )
+                return found or 0
 
     def of_stream(self, deal: str, stream: str) -> list[Event[Any]]:
         """The events of a stream that count: less the reversed ones and their marks."""
@@ -366,6 +410,7 @@ class Reading:
         """Rows as they are stored, with the events after them folded on top."""
         groups: dict[int, list[View]] = {}
         taken_back = marks_by(self._connection, self.position, deal) if views else []
+        taken_back += [mark for mark in self._reversing if mark.deal == deal]
         for view in views:
             start = self._start(view, deal, taken_back)
             groups.setdefault(start, []).append(view)
@@ -400,23 +445,24 @@ class Reading:
         if not self.limited and start < self.position:
             self._stale = True
         if self.limited:
-            start = min(start, self.position, self._in_order(deal))
+            start = min(start, self.position, self._in_order(deal, self._as_of))
             start = whole_segments(start) * stored.SEGMENT
         for mark in () if view.record else reversed(taken_back):
-            if mark.data.position <= start < mark.position:
+            # One that is not on the record has no position: it comes after all.
+            if mark.data.position <= start < (mark.position or start + 1):
                 # Of what is stored at the ends of segments, some was before that entry.
                 start = mark.data.position - 1 if self.limited else 0
                 start = whole_segments(start) * stored.SEGMENT
         return start
 
-    def _in_order(self, deal: str) -> int:
-        """Up to where every event of a deal is effective by the day asked for."""
-        if self._as_of is None:
+    def _in_order(self, deal: str, day: date | None) -> int:
+        """Up to where every event of a deal is effective by a day."""
+        if day is None:
             return self.position
         version, known = self._tracked.get(DAYS.name, (0, 0))
         if version != DAYS.version:
             return 0
-        past_the_day = reached(self._connection, deal, self._as_of)
+        past_the_day = reached(self._connection, deal, day)
         if past_the_day is None:
             return known
         return min(known, (past_the_day - 1) * stored.SEGMENT)
@@ -430,7 +476,7 @@ class Reading:
         known = min(self._tracked[DAYS.name][1], self.position)
         # In the segment that went past the day, any event may belong here; after it,
         # as far as is known, late ones alone.
-        mixed = min(known, self._in_order(deal) + stored.SEGMENT)
+        mixed = min(known, self._in_order(deal, self._as_of) + stored.SEGMENT)
         yield from ask(after=start, upto=mixed)
         found = late_positions(deal, self._as_of, mixed, known)
         yield from ask(after=mixed, upto=known, among=found)

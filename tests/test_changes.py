@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Desk
-from test_as_of import MACHINE, REAL, play
+from test_as_of import MACHINE, REAL, play, requests
 
+from cli.replay import within
+from projections import stored
 from projections.changes import (
     CHANGING,
     Change,
     Player,
     blame,
     diff,
+    table_of,
     tables_of,
 )
+from projections.preview import preview
 from projections.projector import Projections
 from projections.registry import BY_NAME
+from projections.standing import STANDING
 
 
 @pytest.fixture(scope="module", params=[0, 1, 2], ids=lambda seed: f"seed {seed}")
@@ -60,9 +65,9 @@ def test_a_replays_changes_add_up_to_the_current_views(played, deal, as_of):
     """Every change of a replay, applied in order, gives the rows of every view."""
     _, views = played
     with views.reading(as_of) as reading:
-        player = Player(deal, reading.day, limited=as_of is not None)
+        player = Player(reading, deal)
         tables: dict[str, Any] = said(player.tables)
-        for step in player.play(reading.history(deal)):
+        for step in player.play():
             for change in step.changes:
                 assert change.old != change.new
                 before = tables.get(change.view, {}).get(change.row, {})
@@ -112,7 +117,7 @@ def test_each_figure_names_the_event_that_set_it(played):
                 if name == "about" or figure not in view.key
             }
             # What stands from the beginning was set by no event.
-            first = said(Player(MACHINE, reading.day, (view,)).tables)
+            first = said(Player(reading, MACHINE, (view,)).tables)
             start = first.get(view.name, {})
             for (name, figure), value in expected.items():
                 if (name, figure) in told:
@@ -133,4 +138,78 @@ def test_blame_names_the_settlement(tmp_path: Path):
     set_by = {o.row: o.type for o in found if o.figure == "quantity"}
     assert set_by["funding/disbursed"] == "funding.disbursement_settled"
     assert set_by["funding/unlocked"] == "funding.tranche_unlocked"
+    desk.ledger.close()
+
+
+def test_a_replay_from_anywhere_is_the_end_of_the_whole(tmp_path, monkeypatch):
+    """It begins with the answers as they were known there, reversals to come and all."""
+    monkeypatch.setattr(stored, "SEGMENT", 16)
+    desk = Desk(tmp_path / "accord.db")
+    views = Projections(desk.store)
+    play(desk, 4, 5, views)
+    views.catch_up()
+    compared = 0
+    for deal in (MACHINE, REAL):
+        for as_of in (None, date(2025, 6, 1)):
+            with views.reading(as_of) as reading:
+                whole = list(Player(reading, deal).play())
+                for after in range(1, reading.position, 37):
+                    part = list(Player(reading, deal, after=after).play())
+                    assert part == [s for s in whole if s.event.position > after]
+                    compared += len(part)
+    assert compared > 100
+    desk.ledger.close()
+
+
+@pytest.mark.parametrize("deal", [MACHINE, REAL])
+def test_nothing_between_two_points_is_left_out(played, deal):
+    """Before the place where a replay begins, and after its end, nothing is between."""
+    _, views = played
+    with views.reading() as reading:
+        events = list(reading.history(deal))
+        days = [event.on for event in events]
+        times = [event.identity.recorded_at for event in events]
+        places = [event.position for event in events]
+        for point in (*days[::9], *times[::9], *places[::9]):
+            first, last = reading.before(deal, point), reading.upto(deal, point)
+            for event in events:
+                assert event.position > first or not within(event, point, None)
+                assert event.position <= last or not within(event, None, point)
+
+
+def test_what_a_dry_run_foresees_comes_true(tmp_path):
+    """Each command's dry run says what the standing is once it is carried out."""
+    desk = Desk(tmp_path / "accord.db")
+    views = Projections(desk.store)
+
+    def now(deal: str) -> Any:
+        with views.reading() as reading:
+            return table_of(STANDING, reading.draw(STANDING, deal)[0])
+
+    def foreseen(request: Any) -> Any:
+        events = desk.ledger.dry_run([(1, request)])
+        return table_of(STANDING, preview(desk.store, request.deal, events)[1])
+
+    desk.clock.now = datetime(2026, 8, 1, tzinfo=UTC)
+    asked = requests(desk, MACHINE)
+    for number, request in enumerate(asked):
+        expected = foreseen(request) if number % 7 == 0 else None
+        desk.ledger.execute(request)
+        assert expected is None or now(MACHINE) == expected
+    views.catch_up()
+    changed = 0
+    for position in (len(asked) - 3, len(asked) // 2, len(asked) // 3):
+        keys = {"deal": MACHINE, "on": "2026-08-01", "reason": "A slip"}
+        who = {"with_reliant": True, "actor": "rae@audit"}
+        (said,) = desk.do("reverse request", positions=[position], **who, **keys)
+        reversal = said.stream.rpartition("/")[2]
+        answer = {"reversal": reversal, "actor": "max@audit", **keys}
+        before, expected = (
+            now(MACHINE),
+            foreseen(desk.request("reverse approve", **answer)),
+        )
+        desk.do("reverse approve", **answer)
+        assert now(MACHINE) == expected
+        changed += before != expected
+    assert changed
     desk.ledger.close()
