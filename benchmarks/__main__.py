@@ -1,12 +1,14 @@
 """`python -m benchmarks SIZE…`: every speed that the design asks for, beside its peers.
 
 Writes build/bench/table.md and chart.svg; with `--write DOC` the table goes into a page
-as well, between its markers, and the chart beside it.
+as well, between its markers, and the chart beside it. `--growth` runs whole commands
+alone, on records of the last two sizes, and has markers of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import platform
 import sqlite3
@@ -19,11 +21,12 @@ import sqlalchemy
 from benchmarks import append, commands, journal, reading
 from benchmarks.pairs import Row, chart, table
 from benchmarks.server import server
+from cli.main import YOUNG
 from ledger.version import __version__
 
 PER_RACK = 9
-LARGE, FEW = 1_000_000, 2
 MARKERS = ("<!-- measured -->", "<!-- end -->")
+GROWTH = ("<!-- ten million -->", "<!-- end of ten million -->")
 
 
 def main() -> None:
@@ -32,21 +35,31 @@ def main() -> None:
     asked.add_argument("sizes", nargs="*", type=int, default=[10_000, 100_000])
     asked.add_argument("--rounds", type=int, default=5)
     asked.add_argument("--write", type=Path)
+    asked.add_argument("--growth", action="store_true")
     given = asked.parse_args()
+    # For all alike, and as the command line has it.
+    gc.set_threshold(YOUNG)
     kept = Path("build/bench")
     kept.mkdir(parents=True, exist_ok=True)
+    markers = GROWTH if given.growth else MARKERS
     # Not the system's temporary folder, which is often memory and no disk.
-    with tempfile.TemporaryDirectory(dir="build") as name, server() as running:
-        rows = measured(given.sizes, given.rounds, kept, Path(name), running)
+    with tempfile.TemporaryDirectory(dir="build") as name:
+        if given.growth:
+            ledgers = [(size, made(size, kept)) for size in given.sizes]
+            rows = commands.growth(ledgers, given.rounds)
+        else:
+            with server() as running:
+                rows = measured(given.sizes, given.rounds, kept, Path(name), running)
     said = f"{machine()}\n\n{table(rows)}"
     (kept / "table.md").write_text(said)
     (kept / "chart.svg").write_text(chart(rows))
     if given.write:
         page = given.write.read_text()
-        before, _, rest = page.partition(MARKERS[0])
-        after = rest.partition(MARKERS[1])[2]
-        given.write.write_text(f"{before}{MARKERS[0]}\n{said}{MARKERS[1]}{after}")
-        given.write.with_suffix(".svg").write_text(chart(rows))
+        before, _, rest = page.partition(markers[0])
+        after = rest.partition(markers[1])[2]
+        given.write.write_text(f"{before}{markers[0]}\n{said}{markers[1]}{after}")
+        if not given.growth:
+            given.write.with_suffix(".svg").write_text(chart(rows))
     print(said)
 
 
@@ -58,30 +71,31 @@ def measured(
     rows = append.rows(10_000, rounds, folder, running)
     note("starting")
     rows += commands.cold(folder / "demo.db", rounds)
-    ledgers = []
-    for size in sizes:
-        ledger = kept / f"{size}.db"
-        if not ledger.exists():
-            note(f"making {size:,} events")
-            racks = ("--racks", str(max(1, size // PER_RACK)))
-            part = kept / f"{size}.part"
-            commands.run((*commands.ACCORD, "demo", reading.DEAL, *racks), part)
-            commands.run((*commands.ACCORD, "list"), part)
-            part.rename(ledger)
-        ledgers.append((size, ledger))
+    ledgers = [(size, made(size, kept)) for size in sizes]
     for size, ledger in ledgers:
         note(f"reading {size:,} events")
         here = folder / str(size)
         here.mkdir()
-        # A million events take minutes a round.
-        often = rounds if size < LARGE else min(rounds, FEW)
-        rows += reading.rows(ledger, often, here)
+        rows += reading.rows(ledger, rounds, here)
     note("other ledgers")
     rows += journal.rows(ledgers[0][1], rounds, folder)
     if len(ledgers) > 1:
         note("growing")
         rows += commands.growth(ledgers, rounds)
     return rows
+
+
+def made(size: int, kept: Path) -> Path:
+    """A ledger of so many events, its views up to date; made where there is none yet."""
+    ledger = kept / f"{size}.db"
+    if not ledger.exists():
+        note(f"making {size:,} events")
+        racks = ("--racks", str(max(1, size // PER_RACK)))
+        part = kept / f"{size}.part"
+        commands.run((*commands.ACCORD, "demo", reading.DEAL, *racks), part)
+        commands.run((*commands.ACCORD, "list"), part)
+        part.rename(ledger)
+    return ledger
 
 
 def note(what: str) -> None:

@@ -12,7 +12,8 @@ counts only once it is confirmed.
 from __future__ import annotations
 
 from datetime import date
-from typing import Any, Final, Literal
+from sys import intern
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -109,7 +110,8 @@ class SerialsAllocated(EventData, tag="order.serials_allocated"):
         allocated = order.allocated.setdefault(self.line, {})
         if self.replaces is not None:
             allocated.pop(self.replaces, None)
-        allocated.update(dict.fromkeys(self.systems))
+        # The place that a system stands in holds the same name.
+        allocated.update(dict.fromkeys(intern(str(one)) for one in self.systems))
 
 
 class OrderClosed(EventData, tag="order.closed"):
@@ -190,7 +192,7 @@ class Installed(EventData, tag="system.installed"):
     def apply(self, system: System, event: Event[Any]) -> None:
         system.enter("installed", event)
         system.slot = (system.site, self.hall, self.place)
-        system.installed_by = event.provenance.actor
+        system.installed_by = intern(event.provenance.actor)
 
 
 class Energised(EventData, tag="system.energised"):
@@ -216,9 +218,18 @@ class AcceptanceTested(EventData, tag="system.tested"):
     results_sha256: str | None = None
 
     def apply(self, system: System, event: Event[Any]) -> None:
-        system.tests.append((self, event.on, event.provenance.actor, event.ref))
-        if not event.confirmed:
-            system.reported_tests.add(event.ref)
+        system.tests = (
+            *system.tests,
+            TestRun(
+                suite=self.suite,
+                soak_hours=self.soak_hours,
+                passed=self.passed,
+                confirmed=event.confirmed,
+                on=event.on,
+                actor=intern(event.provenance.actor),
+                version=event.version,
+            ),
+        )
 
 
 class Accepted(EventData, tag="system.accepted"):
@@ -329,7 +340,7 @@ class SystemCertified(EventData, tag="system.certified"):
 
     def apply(self, system: System, event: Event[Any]) -> None:
         system.certificate = self.certificate
-        system.certificate_deal = event.deal
+        system.certificate_deal = intern(str(event.deal))
 
 
 class SystemDecertified(EventData, tag="system.decertified"):
@@ -340,6 +351,18 @@ class SystemDecertified(EventData, tag="system.decertified"):
     def apply(self, system: System, event: Event[Any]) -> None:
         system.certificate = None
         system.certificate_deal = None
+
+
+class TestRun(NamedTuple):
+    """What is kept of an acceptance test: a deal has as many as it has systems."""
+
+    suite: str
+    soak_hours: int
+    passed: bool
+    confirmed: bool
+    on: date
+    actor: str
+    version: int
 
 
 class System(Aggregate):
@@ -363,8 +386,7 @@ class System(Aggregate):
         self.received_on: date | None = None
         self.slot: tuple[str, str, str] | None = None
         self.installed_by: str | None = None
-        self.tests: list[tuple[AcceptanceTested, date, str, str]] = []
-        self.reported_tests: set[str] = set()
+        self.tests: tuple[TestRun, ...] = ()
         self.component_replaced: tuple[date, int] | None = None
         self.outage: Outage | None = None
         self.outage_since: date | None = None
@@ -400,7 +422,11 @@ class System(Aggregate):
         """
         if self.component_replaced is None:
             return True
-        return (self.tests[number][1], number) >= self.component_replaced
+        return (self.tests[number].on, number) >= self.component_replaced
+
+    def ref(self, test: TestRun) -> str:
+        """A test of this system by stream and version."""
+        return f"{self.id}@{test.version}"
 
     def begin(self, registered: Registered, event: Event[Any]) -> None:
         """Start a life under an order; a second one after decommissioning (UNT-14).
@@ -413,7 +439,7 @@ class System(Aggregate):
         self.__init__(stream)  # type: ignore[misc]
         self.version = version
         self.certificate, self.certificate_deal = certificate, certificate_deal
-        self.deal = event.deal
+        self.deal = intern(str(event.deal))
         self.replaces = registered.replaces
         self.enter("allocated", event)
         self.order = registered.order
@@ -445,7 +471,7 @@ class SlotOccupied(EventData, tag="slot.occupied"):
     system: SystemId
 
     def apply(self, slot: Slot, event: Event[Any]) -> None:
-        slot.system = self.system
+        slot.system = intern(str(self.system))
 
 
 class SlotVacated(EventData, tag="slot.vacated"):

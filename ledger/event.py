@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from sys import intern
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
@@ -49,6 +50,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     batch: str | None = None
 
 
+_DAYS: dict[date, date] = {}
 D_co = TypeVar("D_co", bound=EventData, covariant=True)
 
 
@@ -81,8 +83,12 @@ class Event(msgspec.Struct, Generic[D_co], frozen=True):
 
     @property
     def on(self) -> date:
-        """The day on which it was so in the world."""
-        return self.provenance.effective_on
+        """The day on which it was so in the world; equal days are one object.
+
+        A hundred thousand aggregates hold few different ones.
+        """
+        day = self.provenance.effective_on
+        return _DAYS.setdefault(day, day)
 
     @property
     def confirmed(self) -> bool:
@@ -148,7 +154,8 @@ class Aggregate:
         assert event.version == self.version + 1, (event.ref, self.version)
         if counts and not isinstance(event.data, Reversed):
             if not self.entries:
-                self.deal = event.deal
+                # A deal has very many of the same name.
+                self.deal = intern(str(event.deal))
             event.data.apply(self, event)
             self.entries += 1
             self.last_on = max(self.last_on, event.on)

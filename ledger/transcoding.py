@@ -40,7 +40,7 @@ def decode_value(kind: type[Any], value: Any) -> Any:
     raise NotImplementedError(f"{kind.__name__} has no place in an event")
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 12)
 def _parsed(kind: Any, text: str) -> Any:
     # Values are immutable, and the same few come again and again.
     return kind.parse(text)

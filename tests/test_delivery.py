@@ -240,7 +240,7 @@ def test_a_decommissioned_system_moves_with_a_reason(desk):
     desk.refuses("REC-12", "order allocate", **keys, reason="Sold", on="2025-05-31")
     desk.do("order allocate", **keys, reason="Sold", on="2025-06-02")
     system = desk.get(System, SYSTEM)
-    assert (system.deal, system.state, system.tests) == ("acme-vega", "allocated", [])
+    assert (system.deal, system.state, system.tests) == ("acme-vega", "allocated", ())
     assert system.received_on is None
 
 

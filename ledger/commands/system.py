@@ -168,7 +168,7 @@ def accept(
     accord system accept acme-orion nvidia/VR-1 --rated "190 kW" --actor cy@orion
     """
     standing = decision.need(System, system)
-    passed = [ref for tested, _, _, ref in standing.tests if tested.passed]
+    passed = [standing.ref(run) for run in standing.tests if run.passed]
     _record(
         decision,
         system,

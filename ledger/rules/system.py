@@ -201,20 +201,20 @@ def passed_before(world: World, event: Event[Any]) -> None:
             f"{', after the exchange of a component' * bool(system.component_replaced)}.",
             todo="Record 'system test' first.",
         )
-    not_before(event, system.tests[number][1], "the test")
+    not_before(event, system.tests[number].on, "the test")
 
 
 def _test_number(system: System, ref: str) -> int | None:
-    numbers = (n for n, test in enumerate(system.tests) if test[3] == ref)
+    numbers = (n for n, test in enumerate(system.tests) if system.ref(test) == ref)
     return next(numbers, None)
 
 
 def _suffices(system: System, number: int, terms: Terms) -> bool:
-    test, _, _, ref = system.tests[number]
-    later = [t for t, *_ in system.tests[number + 1 :] if t.suite == test.suite]
+    test = system.tests[number]
+    later = [t for t in system.tests[number + 1 :] if t.suite == test.suite]
     return (
         test.passed
-        and ref not in system.reported_tests
+        and test.confirmed
         and terms.acceptance_suite in {None, test.suite}
         and test.soak_hours >= terms.soak_hours
         and system.tested_since(number)
@@ -249,7 +249,7 @@ def accepted_by_another_person(world: World, event: Event[Any]) -> None:
     person = event.provenance.actor
     for did, other in (
         ("installed", system.installed_by),
-        ("tested", system.tests[number][2]),
+        ("tested", system.tests[number].actor),
     ):
         if other is not None and same_person(person, other):
             raise Refused(
