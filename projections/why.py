@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from ledger import agreement as agreed
 from ledger.catalogue import BY_KIND
-from ledger.errors import NotFound
+from ledger.errors import InvalidValue, NotFound
 from ledger.event import Event
 from ledger.provenance import Evidence
 from ledger.struct import Frozen
@@ -38,6 +38,8 @@ LADDERS: Final = ("funding", "capacity", "shares")
 TERM: Final = "term"
 MANY: Final = 10
 """Things of one kind that are told one by one."""
+MOST: Final = 2000
+"""Things that one tree tells at most, also where all are asked for."""
 LISTED: Final = 1000
 """Things of one kind among which a name is looked for that is not quite right."""
 SET_TERMS: Final = (agreed.DefinitiveSigned, agreed.AmendmentTookEffect)
@@ -75,6 +77,7 @@ def why(reading: Reading, deal: str, subject: str, *, whole: bool = False) -> Re
     """The tree behind a subject; NotFound names what there is instead.
 
     Of many alike only the first are told, and how many more there are, if not `whole`.
+    InvalidValue where the whole would be more than `MOST` things.
     """
     teller = _Teller(reading, deal, whole=whole)
     return teller.tell(_resolve(teller, deal, subject))
@@ -162,12 +165,21 @@ class _Teller:
         if name in self._told:
             return replace(told, note=None, see=True)
         self._told.add(name)
+        self._check_size(len(self._told))
         others = self._lineage.relied_on(name, flags=asked)
         because = (
             *map(self._event, reversed(events)),
             *self._some(others, MANY if asked else 1),
         )
         return replace(told, because=because)
+
+    def _check_size(self, things: int) -> None:
+        if things > MOST:
+            raise InvalidValue(
+                f"More than {MOST:,} things stand behind it, too many for one tree. "
+                "Without --all the first of them are told and the rest added up; "
+                f"'accord systems {self._book.deal}' lists every system."
+            )
 
     def _some(self, names: Iterator[str], systems: int) -> Iterator[Reason]:
         """Things that others relied on; of many alike the first."""
@@ -340,7 +352,10 @@ class _Teller:
             for group in totals_of(self._book).groups.values()
             if rung in rungs_to(group.shown_state)
         ]
-        if not self._whole and sum(group.systems for group in groups) > MANY:
+        many = sum(group.systems for group in groups)
+        if self._whole:
+            self._check_size(many)
+        elif many > MANY:
             for group in groups:
                 alike = f"{group.site} {group.sku} v{group.sku_version}"
                 yield Reason(

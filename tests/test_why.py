@@ -229,6 +229,11 @@ def test_the_tree_on_the_command_line(tmp_path, monkeypatch):
     whole = done("why", MACHINE, "disbursed", "--all").stdout
     assert "more systems" not in whole
     assert len(whole) > 2 * len(table)
+    monkeypatch.setattr("projections.why.MOST", 12)
+    for subject in ("disbursed", "accepted"):
+        said = fails(1, "why", MACHINE, subject, "--all")
+        assert "More than 12 things stand behind it" in said
+        assert f"'accord systems {MACHINE}' lists every system" in said
     rows = cli_answer("why", MACHINE, "D1", "--as-of", "2024-03-01")
     assert rows["tree"]["what"] == "drawdown/D1"
     assert rows["params"]["subject"] == "drawdown/D1"
