@@ -67,6 +67,11 @@ class Event(msgspec.Struct, Generic[D_co], frozen=True):
         return self.identity.stream
 
     @property
+    def kind(self) -> str:
+        """The kind of aggregate that it belongs to, `milestone`."""
+        return self.identity.stream.partition("/")[0]
+
+    @property
     def version(self) -> int:
         """This event's number within its stream, from 1."""
         return self.identity.version

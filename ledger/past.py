@@ -7,7 +7,7 @@ on the entries that it takes away.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -33,7 +33,7 @@ class Past:
     def get(self, kind: type[A], *ids: str) -> A:
         """The aggregate as it stood, with version 0 where it was not there yet."""
         stream = stream_of(kind, *ids)
-        found = self._kinds.get(kind.kind, {}).get(stream) or kind(stream)
+        found = self.find(kind.kind, stream) or kind(stream)
         assert isinstance(found, kind)
         return found
 
@@ -49,7 +49,7 @@ class Past:
 
     def all(self, kind: type[A], deal: str) -> list[A]:
         """Every aggregate of that kind in a deal, in order of its id."""
-        mine = sorted(self._kinds.get(kind.kind, {}).items())
+        mine = sorted(self.of_kind(kind.kind).items())
         return [
             found
             for _, found in mine
@@ -89,12 +89,19 @@ class Past:
 
     def aggregate(self, event: Event[Any]) -> Aggregate:
         """The aggregate that an event belongs to."""
-        name = event.stream.partition("/")[0]
-        found = self._kinds.get(name, {}).get(event.stream)
+        found = self.find(event.kind, event.stream)
         if found is None:
-            found = BY_KIND[name](event.stream)
+            found = BY_KIND[event.kind](event.stream)
             self.put(found)
         return found
+
+    def find(self, kind: str, stream: str) -> Aggregate | None:
+        """The aggregate of a stream, if there is one."""
+        return self._kinds.get(kind, {}).get(stream)
+
+    def of_kind(self, kind: str) -> Mapping[str, Aggregate]:
+        """The aggregates of a kind by their streams."""
+        return self._kinds.get(kind, {})
 
     def put(self, aggregate: Aggregate) -> None:
         """Add an aggregate, or put it in place of the one of that stream."""

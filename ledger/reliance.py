@@ -7,12 +7,13 @@ about by one of them. It is then left out too, so that what relied on it is foun
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from copy import deepcopy
 from typing import Any, Final, NamedTuple
 
 from ledger.errors import NotFound
-from ledger.event import Event, Reversed, World
+from ledger.event import Aggregate, Event, Reversed, World
 from ledger.funding import (
     PAID,
     DisbursementInstructed,
@@ -34,6 +35,36 @@ class Reliant(NamedTuple):
     why: str
 
 
+class _Without(Past):
+    """A past without some entries: its own are the aggregates whose entries those are.
+
+    All others are as they are in the other past, which takes each event after this one.
+    """
+
+    def __init__(self, check: Check, other: Past) -> None:
+        super().__init__(check)
+        self._other = other
+
+    def find(self, kind: str, stream: str) -> Aggregate | None:
+        """The aggregate of a stream, if there is one."""
+        return super().find(kind, stream) or self._other.find(kind, stream)
+
+    def of_kind(self, kind: str) -> Mapping[str, Aggregate]:
+        """The aggregates of a kind by their streams."""
+        return {**self._other.of_kind(kind), **super().of_kind(kind)}
+
+    def take(self, event: Event[Any], *, counts: bool = True) -> None:
+        """Take an event in; where both take it alike, the other does."""
+        if super().find(event.kind, event.stream) is not None:
+            super().take(event, counts=counts)
+
+    def leave_out(self, event: Event[Any]) -> None:
+        """Take an event in as one that does not count; from here on the two differ."""
+        if super().find(event.kind, event.stream) is None:
+            self.put(deepcopy(self._other.aggregate(event)))
+        super().take(event, counts=False)
+
+
 def reversed_among(entries: Iterable[Event[Any]]) -> frozenset[int]:
     """The positions of the entries that are reversed."""
     return frozenset(e.data.position for e in entries if isinstance(e.data, Reversed))
@@ -47,9 +78,11 @@ def reliant(
     Drawdowns that were paid are left as they are where only a limit, or the notice that
     was due, speaks against them: the money has moved, and FND-12 decides what follows.
     """
-    gone = reversed_among(world.entries(deal))
-    paid = _paid(world, deal, gone | taken)
-    without, before = Past(check), Past(check)
+    funding: list[Event[Any]] = []
+    gone = reversed_among(_noting(world.entries(deal), f"funding/{deal}", funding))
+    paid = _paid(deal, funding, gone | taken)
+    before = Past(check)
+    without = _Without(check, before)
     found: list[Reliant] = []
     refs: set[str] = set()
     for event in world.entries(deal):
@@ -64,7 +97,10 @@ def reliant(
         if why:
             found.append(Reliant(event, why))
             refs.add(event.ref)
-        without.take(event, counts=not aside and event.ref not in refs)
+        if not aside and event.ref in refs:
+            without.leave_out(event)
+        else:
+            without.take(event, counts=not aside)
         before.take(event, counts=not aside)
     return found
 
@@ -91,11 +127,21 @@ def _why(
     return f"{refusal.code}: {refusal.sentence}"
 
 
-def _paid(world: World, deal: str, left_out: AbstractSet[int]) -> frozenset[str]:
+def _noting(
+    entries: Iterable[Event[Any]], stream: str, noted: list[Event[Any]]
+) -> Iterator[Event[Any]]:
+    """Entries as they come, those of a stream kept."""
+    for event in entries:
+        if event.stream == stream:
+            noted.append(event)
+        yield event
+
+
+def _paid(
+    deal: str, events: Iterable[Event[Any]], left_out: AbstractSet[int]
+) -> frozenset[str]:
     """The drawdowns of a deal that are paid, whatever else is reversed."""
     funding = Funding("funding/" + deal)
-    for event in world.entries(deal):
-        if event.stream == funding.id:
-            aside = event.position in left_out
-            funding.fold(event, counts=not aside)
+    for event in events:
+        funding.fold(event, counts=event.position not in left_out)
     return frozenset(n for n, d in funding.drawdowns.items() if d.state in PAID)

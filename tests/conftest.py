@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -81,6 +82,11 @@ class Desk:
         from ledger.event import stream_of
 
         return self.ledger.load(kind, stream_of(kind, *ids))
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C, and let what we start take it: in the background it is ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
