@@ -19,6 +19,7 @@ setup: .venv/.ready ## Makes .venv from the locked requirements, by name, versio
 	@test -x $(BIN)/pip || "$(PYTHON)" -m venv --clear .venv
 	@$(PIP) --require-hashes -r requirements/dev.txt
 	@$(PIP) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q ledger projections cli
 	@touch $@
 
 demo: setup ## Loads the real OpenAI–NVIDIA deal into a new ledger, shows it on three days, verifies it.
@@ -47,10 +48,10 @@ types: setup ## Checks every type, strictly.
 check: lint types test ## Does all that CI does.
 
 bench: setup build/bench-env/.ready ## Measures every speed that the design asks for, beside its peers.
-	@$(BIN)/python -m benchmarks 10000 100000 1000000
+	@$(BIN)/python -m compileall -q ledger projections cli && $(BIN)/python -m benchmarks 10000 100000 1000000
 
 bench-10m: setup ## Commands on a record of ten million events; an hour, by hand.
-	@$(BIN)/python -m benchmarks 1000000 10000000 --growth --rounds 1
+	@$(BIN)/python -m compileall -q ledger projections cli && $(BIN)/python -m benchmarks 1000000 10000000 --growth --rounds 1
 
 build/bench-env/.ready: requirements/bench.txt
 	@mkdir -p build && "$(PYTHON)" -m venv --clear build/bench-env

@@ -191,4 +191,8 @@ def main() -> None:
     # Modules and events are no garbage: looking for some among them takes a tenth of
     # the time of a short command.
     gc.set_threshold(YOUNG)
-    root.main()
+    try:
+        root.main()
+    finally:
+        # Nor is what is left at the end, which would be looked through twice more.
+        gc.freeze()
