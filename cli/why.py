@@ -79,7 +79,9 @@ class Subject(click.ParamType[str]):
 @click.command()
 @click.argument("deal", type=DealId())
 @click.argument("subject", type=Subject())
-@click.option("--all", "whole", is_flag=True, help="Show every branch of many alike, up to 2,000.")
+@click.option(
+    "--all", "whole", is_flag=True, help="Show every branch of many alike, up to 2,000."
+)
 @bitemporal
 def why(
     deal: str,

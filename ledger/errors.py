@@ -65,11 +65,16 @@ class UnknownEvent(AccordError):
 
     def __init__(self, position: int | None, detail: str) -> None:
         self.position = position
+        self.detail = detail
         where = "An event" if position is None else f"Event {position}"
         super().__init__(
             f"REC-10: {where} cannot be read by this version of accord: {detail}. "
             "Nothing was skipped; use the version that wrote it, or a newer one."
         )
+
+    def __reduce__(self) -> tuple[type[UnknownEvent], tuple[int | None, str]]:
+        """Go from one process to another as what it is made of."""
+        return UnknownEvent, (self.position, self.detail)
 
 
 class IntegrityFailure(AccordError):

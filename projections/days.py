@@ -29,30 +29,37 @@ class Days:
 
     def __init__(self, connection: Connection | None) -> None:
         self._connection = connection
-        self._horizon: dict[str, str] = {}
+        self._horizon: dict[str, date] = {}
         self.horizons: dict[tuple[str, int], str] = {}
         self.late: list[tuple[str, int, str]] = []
 
-    def take(self, event: Event[Any], segment: int) -> None:
-        """Take an event in; what marks another as reversed counts whatever its day."""
-        if isinstance(event.data, Reversed):
-            return
-        deal, day = event.deal, event.on.isoformat()
-        if deal not in self._horizon:
-            self._horizon[deal] = self._stored(deal)
-        if day < self._horizon[deal]:
-            self.late.append((deal, event.position, day))
-        elif day > self._horizon[deal]:
-            self._horizon[deal] = day
-            self.horizons[deal, segment] = day
+    def take(self, events: Iterable[Event[Any]], segment: int) -> None:
+        """Take a segment's events in.
 
-    def _stored(self, deal: str) -> str:
+        What marks another as reversed counts whatever its day.
+        """
+        for event in events:
+            if isinstance(event.data, Reversed):
+                continue
+            provenance = event.provenance
+            deal, day = provenance.deal, provenance.effective_on
+            horizon = self._horizon.get(deal)
+            if horizon is None:
+                horizon = self._horizon[deal] = self._stored(deal)
+            if day < horizon:
+                self.late.append((deal, event.position, day.isoformat()))
+            elif day > horizon:
+                self._horizon[deal] = day
+                self.horizons[deal, segment] = day.isoformat()
+
+    def _stored(self, deal: str) -> date:
         if self._connection is None:
-            return ""
+            return date.min
         query = sa.select(sa.func.max(horizons.c.horizon)).where(
             horizons.c.deal == deal
         )
-        return self._connection.scalar(query) or ""
+        found = self._connection.scalar(query)
+        return date.fromisoformat(found) if found else date.min
 
     def write(self, connection: Connection) -> None:
         """Write what was found."""

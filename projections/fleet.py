@@ -295,7 +295,9 @@ def _registered(rows: Rows[Any], event: Event[delivery.Registered]) -> None:
     if order is not None and line is not None:
         line.allocated += 1
         rows.put(order)
-    _count(rows, row, 1)
+    totals = _totals(rows)
+    _count(totals, row, 1)
+    rows.put(totals)
     rows.put(row)
 
 
@@ -315,7 +317,8 @@ def _entered(rows: Rows[Any], event: Event[Any]) -> None:
     ):
         return
     beyond, held = row.beyond, row.held
-    _count(rows, row, -1)
+    totals = _totals(rows)
+    _count(totals, row, -1)
     match event.data:
         case delivery.Accepted(rated=rated):
             row.state = "accepted"
@@ -336,27 +339,27 @@ def _entered(rows: Rows[Any], event: Event[Any]) -> None:
             if row.state in {"rejected", "returned", "replaced", "decommissioned"}:
                 row.outage = None
     row.since = event.on
-    _count(rows, row, 1)
+    _count(totals, row, 1)
+    rows.put(totals)
     rows.put(row)
-    if (row.beyond, row.held) != (beyond, held):
+    if row.beyond != beyond or row.held != held:
         _add(rows, row, row.beyond - beyond, row.held - held)
 
 
-def _count(rows: Rows[Any], row: SystemRow, sign: int) -> None:
+def _count(totals: TotalsRow, row: SystemRow, sign: int) -> None:
     """Count a system where it stands now or, with the sign -1, no longer."""
-    totals = _totals(rows)
-    alike = (row.site, row.sku, row.sku_version, row.state, row.outage)
-    name = "|".join(map(str, alike))
+    name = f"{row.site}|{row.sku}|{row.sku_version}|{row.state}|{row.outage}"
     group = totals.groups.get(name)
     if group is None:
-        group = totals.groups[name] = Group(*alike)
+        group = totals.groups[name] = Group(
+            row.site, row.sku, row.sku_version, row.state, row.outage
+        )
     group.systems += sign
     group.gpu_packages += sign * row.gpu_packages
     group.gpu_dies += sign * row.gpu_dies
     group.watts += sign * row.watts
     if not group.systems:
         del totals.groups[name]
-    rows.put(totals)
 
 
 def _add(rows: Rows[Any], row: SystemRow, watts: int, systems: int) -> None:

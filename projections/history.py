@@ -49,8 +49,9 @@ def history(
         query = query.where(events.c.position.in_(among))
     paged = {"yield_per": PAGE}
     with connection.execute(query, execution_options=paged) as found:
-        for position, data in found:
-            yield decode(data, position=position)
+        for rows in found.partitions():
+            for position, data in rows:
+                yield decode(data, position=position)
 
 
 def of_stream(

@@ -72,7 +72,10 @@ class LateLine(Frozen, omit_defaults=False):
 
 @LATE_ENTRIES.on(*(event for event in EVENTS if event not in OF_PERIODS))
 def _entered(rows: Rows[Any], event: Event[Any]) -> None:
-    periods = _known(rows).periods
+    known = rows.get(PERIODS)
+    if not isinstance(known, PeriodsRow):
+        return  # Most deals have none, and every entry comes by here.
+    periods = known.periods
     closed = _holding(periods, event.on, closed=True)
     recorded = event.identity.recorded_at
     if closed is None or recorded is None:

@@ -28,14 +28,15 @@ from projections.registry import VIEWS, view_named
 from projections.stored import (
     Folding,
     Past,
+    disown,
     forget,
+    forget_some,
     segment_of,
     track,
     tracked,
-    untrack,
 )
 from projections.tables import metadata, table_of
-from projections.view import Handler, Keys, Rows, View
+from projections.view import Handler, Rows, View
 
 if TYPE_CHECKING:
     from ledger.store import Store
@@ -44,6 +45,7 @@ WINDOW: Final = 20_000
 """Events that are folded before their rows are written."""
 FOLDED: Final = (*VIEWS, DAYS)
 Progress = Callable[[int, int | None], None]
+_Bound = list[tuple[View, Handler, Rows[Any]]]
 
 
 class ViewStatus(msgspec.Struct, frozen=True):
@@ -85,7 +87,7 @@ class _Window:
         self._foldings: dict[tuple[str, str], Folding] = {}
         self._touched: set[tuple[str, str]] = set()
         self.days = Days(connection) if DAYS in views else None
-        self._of: dict[type[EventData], list[tuple[View, Handler, Keys | None]]] = {}
+        self._bound: dict[tuple[type[EventData], str], _Bound] = {}
 
     def folding(self, view: View, deal: str) -> Folding:
         """The rows of a view and a deal."""
@@ -102,39 +104,44 @@ class _Window:
         if not events:
             return
         segment = segment_of(events[0].position)
-        counted = [event for event in events if event.deal not in without]
-        self._read_ahead(counted)
+        counted = events
+        if without:
+            counted = [event for event in events if event.deal not in without]
+        if self._connection is not None:
+            self._read_ahead(counted)
+        kinds = {(type(event.data), event.provenance.deal) for event in counted}
+        bound = {kind: self._bind(*kind) for kind in kinds}
         for event in counted:
-            reversed_by_now = event.position in self._gone
-            for view, handler, _ in self._guarding(type(event.data)):
-                if view.record or not reversed_by_now:
-                    handler(self.folding(view, event.deal).rows, event)
+            handlers = bound[type(event.data), event.provenance.deal]
+            if self._gone and event.position in self._gone:
+                handlers = [one for one in handlers if one[0].record]
+            for _, handler, rows in handlers:
+                handler(rows, event)
         if self.days is not None:
-            for event in events:
-                self.days.take(event, segment)
+            self.days.take(events, segment)
         self.seal(segment)
 
-    def _guarding(
-        self, kind: type[EventData]
-    ) -> list[tuple[View, Handler, Keys | None]]:
-        if kind not in self._of:
-            self._of[kind] = [
-                (view, view.handlers[kind], view.keys.get(kind))
+    def _bind(self, kind: type[EventData], deal: str) -> _Bound:
+        """What takes in a type of event of a deal, each with the rows that it changes."""
+        found = self._bound.get((kind, deal))
+        if found is None:
+            found = self._bound[kind, deal] = [
+                (view, view.handlers[kind], self.folding(view, deal).rows)
                 for view in self.views
                 if kind in view.handlers
             ]
-        return self._of[kind]
+        self._touched.update((view.name, deal) for view, _, _ in found)
+        return found
 
     def _read_ahead(self, events: Sequence[Event[Any]]) -> None:
-        wanted: dict[tuple[str, str], list[str]] = {}
-        of: dict[str, View] = {}
-        for event in events:
-            for view, _, keys in self._guarding(type(event.data)):
+        for view in self.views:
+            wanted: dict[str, list[str]] = {}
+            for event in events if view.keys else ():
+                keys = view.keys.get(type(event.data))
                 if keys is not None:
-                    of[view.name] = view
-                    wanted.setdefault((view.name, event.deal), []).extend(keys(event))
-        for (name, deal), some in wanted.items():
-            self.folding(of[name], deal).rows.ahead(some)
+                    wanted.setdefault(event.provenance.deal, []).extend(keys(event))
+            for deal, some in wanted.items():
+                self.folding(view, deal).rows.ahead(some)
 
     def seal(self, segment: int) -> None:
         """Note what changed in a segment, so far."""
@@ -186,11 +193,19 @@ class Projections:
         chosen = [view for view in FOLDED if names is None or view.name in names]
         with self.store.writing() as connection:
             for view in chosen:
-                untrack(connection, view)
-                _forget(connection, view)
+                disown(connection, view)
             if names is None:
                 snapshot.forget(connection)
+        for view in chosen:
+            self._empty(view)
         return sum(self._windows(chosen, progress))
+
+    def _empty(self, view: View) -> None:
+        """Drop a view's rows, some at a time: no writer waits long for it."""
+        dropped = view is not DAYS
+        while dropped:
+            with self.store.writing() as connection:
+                dropped = forget_some(connection, view)
 
     def _windows(
         self, views: Sequence[View], progress: Progress | None

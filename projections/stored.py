@@ -24,6 +24,12 @@ SEGMENT: Final = 1024
 """Positions of the record between two ends at which a fold can start."""
 
 
+AT_ONCE: Final = 20_000
+"""Rows that are dropped before a writer may have its turn."""
+NO_VERSION: Final = 0
+"""No view has this version."""
+
+
 def segment_of(position: int) -> int:
     """The number of the segment that holds a position, from 1."""
     return -(-position // SEGMENT)
@@ -300,10 +306,27 @@ def track(
 
 def forget(connection: Connection, view: View) -> None:
     """Drop all rows of a view, and what they were."""
-    connection.execute(sa.delete(table_of(view.name)))
-    connection.execute(sa.delete(past).where(past.c.view == view.name))
+    while forget_some(connection, view):
+        pass
 
 
-def untrack(connection: Connection, view: View) -> None:
-    """Forget how far a view had come."""
-    connection.execute(sa.delete(tracking).where(tracking.c.name == view.name))
+def forget_some(connection: Connection, view: View) -> bool:
+    """Drop some rows of a view, or of what they were; whether there were any."""
+    for table, of_view in (
+        (table_of(view.name), sa.true()),
+        (past, past.c.view == view.name),
+    ):
+        key = sa.tuple_(*table.primary_key)
+        some = sa.select(*table.primary_key).where(of_view).limit(AT_ONCE)
+        if connection.execute(sa.delete(table).where(key.in_(some))).rowcount:
+            return True
+    return False
+
+
+def disown(connection: Connection, view: View) -> None:
+    """Note that a view's rows are of no version: whoever folds it drops them first."""
+    connection.execute(
+        sa.update(tracking)
+        .where(tracking.c.name == view.name)
+        .values(version=NO_VERSION, position=0)
+    )

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import pickle
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +20,7 @@ from hypothesis import strategies as st
 from places import address
 from vandal import damaged_copy, many_events, raw, small_ledger
 
-from ledger import integrity
+from ledger import leaves
 from ledger.errors import IntegrityFailure, LedgerUnavailable, UnknownEvent
 from ledger.integrity import verify
 from ledger.log import Submission, append, locked_head
@@ -95,11 +101,111 @@ def test_pages_do_not_part_what_belongs_together(
     """Read in small pages, the same record gives the same report."""
     store = open_store(address(long_path))
     whole = verify(store)
-    monkeypatch.setattr(integrity, "PAGE", 256)
+    monkeypatch.setattr(leaves, "SPAN", 256)
+    monkeypatch.setattr(leaves, "PAGE", 256)
     seen: list[int] = []
     assert verify(store, lambda done, _: seen.append(done)) == whole
     assert seen == [256, 512, 600]
     store.close()
+
+
+@pytest.fixture
+def side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every record is large enough to be checked by two processes."""
+    monkeypatch.setattr(leaves, "MANY", 1)
+    monkeypatch.setattr(leaves, "SPAN", 256)
+    monkeypatch.setattr(leaves, "processors", lambda: 2)
+
+
+@pytest.mark.usefixtures("side_by_side")
+def test_processes_side_by_side_say_what_one_does(
+    long_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same report of a whole record, the same first fault of a damaged one."""
+    with closing(open_store(address(long_path))) as store:
+        there = verify(store)
+        monkeypatch.setattr(leaves, "MANY", 1_000_000)
+        assert verify(store) == there
+        monkeypatch.setattr(leaves, "MANY", 1)
+    for position in (3, 256, 257, 599):
+        other = b"\x01" * 32
+        change = "UPDATE events SET leaf = ? WHERE position IN (?, 600)"
+        with (
+            damaged_copy(long_path, (change, other, position)) as store,
+            pytest.raises(IntegrityFailure, match="does not match its hash") as fault,
+        ):
+            verify(store)
+        assert fault.value.position == position
+
+
+@pytest.mark.usefixtures("side_by_side")
+def test_what_other_processes_leave_undone_is_done_here(
+    long_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system ends one of them, the record is verified all the same."""
+    made = leaves._side_by_side
+
+    def dying(*args: Any) -> Iterator[Any]:
+        yield next(made(*args))
+        raise BrokenProcessPool
+
+    with closing(open_store(address(long_path))) as store:
+        whole = verify(store)
+        monkeypatch.setattr(leaves, "_side_by_side", dying)
+        assert verify(store) == whole
+
+
+@pytest.mark.pure
+def test_an_error_comes_from_another_process_whole() -> None:
+    """What was found, and where."""
+    error = UnknownEvent(7, "it is new")
+    told = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    assert (str(told), told.position) == (str(error), 7)
+
+
+ENDLESS = """
+import sys
+from ledger import leaves
+from ledger.integrity import verify
+from ledger.store import open_store
+leaves.MANY, leaves.SPAN, leaves.processors = 1, 256, lambda: 2
+store = open_store(sys.argv[1])
+print(verify(store).events, flush=True)
+for _ in leaves._side_by_side(store, [leaves.Span(1, 256, 600)] * 1_000_000):
+    pass
+"""
+
+
+@pytest.mark.sqlite
+def test_other_processes_end_with_the_one_that_started_them(long_path: Path) -> None:
+    """Killed, it leaves none behind."""
+    running = subprocess.Popen(
+        (sys.executable, "-c", ENDLESS, address(long_path)),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stdout is not None
+    assert running.stdout.readline() == "600\n"
+    started = wait_for(
+        lambda: children(running.pid) if len(children(running.pid)) > 1 else ()
+    )
+    running.kill()
+    running.communicate()
+    wait_for(lambda: not any(Path(f"/proc/{one}").exists() for one in started))
+
+
+def children(parent: int) -> tuple[str, ...]:
+    """The processes that a process started."""
+    return tuple(Path(f"/proc/{parent}/task/{parent}/children").read_text().split())
+
+
+def wait_for(what: Callable[[], Any]) -> Any:
+    """What comes to be true within a while."""
+    for _ in range(600):
+        if found := what():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(what)
 
 
 @settings(max_examples=150, deadline=None)
