@@ -161,18 +161,15 @@ def _chunks(requests: Numbered) -> Iterator[Numbered]:
 
 
 def _tried(ledger: Ledger, requests: Numbered, actor: str | None) -> Problems:
-    """What the ledger would refuse of the rows, chunk by chunk."""
+    """What the ledger would refuse of the rows, each chunk after the one before."""
     from cli.progress import progress
-    from ledger.errors import BatchRefused
 
     problems: Problems = []
     with progress("Checking") as bar:
-        for done, chunk in enumerate(_chunks(requests)):
-            try:
-                ledger.dry_run(chunk, actor=actor)
-            except BatchRefused as refused:
-                problems += refused.problems
-            bar(min(len(requests), (done + 1) * CHUNK), len(requests))
+        tried = ledger.rehearse(_chunks(requests), actor=actor)
+        for done, found in enumerate(tried, start=1):
+            problems += found
+            bar(min(len(requests), done * CHUNK), len(requests))
     return problems
 
 

@@ -43,17 +43,25 @@ class Row(NamedTuple):
     cells: dict[str, Any]
 
 
+class Lost(NamedTuple):
+    """A line that is no row, and why."""
+
+    line: int
+    cells: Any
+    problem: AccordError
+
+
 class Manifest(NamedTuple):
     """What a file holds: its columns, its rows, and the digest of its bytes.
 
-    `problems` are lines that are no rows.
+    `lost` are lines that are no rows: the cells, or the text of a line that is no JSON.
     """
 
     name: str
     digest: str
     columns: tuple[str, ...]
     rows: list[Row]
-    problems: list[tuple[int, AccordError]]
+    lost: list[Lost]
 
 
 def read_manifest(name: str) -> Manifest:
@@ -73,12 +81,12 @@ def read_manifest(name: str) -> Manifest:
     digest = hashlib.sha256(data).hexdigest()
     first = text.lstrip()[:1]
     if name.endswith((".jsonl", ".ndjson")) or first == "{":
-        columns, rows, problems = _json_lines(text)
+        columns, rows, lost = _json_lines(text)
     else:
-        columns, rows, problems = _table(name, text)
-    if not rows and not problems:
+        columns, rows, lost = _table(name, text)
+    if not rows and not lost:
         raise InvalidValue(f"{name} holds no rows.")
-    return Manifest(name, digest, columns, rows, problems)
+    return Manifest(name, digest, columns, rows, lost)
 
 
 def _text(name: str, data: bytes) -> str:
@@ -97,7 +105,7 @@ def _text(name: str, data: bytes) -> str:
         ) from None
 
 
-Read = tuple[tuple[str, ...], list[Row], list[tuple[int, AccordError]]]
+Read = tuple[tuple[str, ...], list[Row], list[Lost]]
 
 
 def _json_lines(text: str) -> Read:
@@ -105,21 +113,22 @@ def _json_lines(text: str) -> Read:
 
     columns: dict[str, None] = {}
     rows: list[Row] = []
-    problems: list[tuple[int, AccordError]] = []
+    lost: list[Lost] = []
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
         try:
             value = parse_json("the line", line)
         except InvalidValue as error:
-            problems.append((number, error))
+            lost.append(Lost(number, line, error))
             continue
         if isinstance(value, dict):
             columns.update(dict.fromkeys(value))
             rows.append(Row(number, value))
         else:
-            problems.append((number, InvalidValue("It is not a JSON object.")))
-    return tuple(columns), rows, problems
+            said = InvalidValue("It is not a JSON object.")
+            lost.append(Lost(number, line, said))
+    return tuple(columns), rows, lost
 
 
 def _table(name: str, text: str) -> Read:
@@ -129,7 +138,7 @@ def _table(name: str, text: str) -> Read:
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     columns: tuple[str, ...] = ()
     rows: list[Row] = []
-    problems: list[tuple[int, AccordError]] = []
+    lost: list[Lost] = []
     line = 1
     try:
         for cells in reader:
@@ -140,14 +149,14 @@ def _table(name: str, text: str) -> Read:
                 columns = _header(name, cells)
             elif len(cells) != len(columns):
                 said = f"It has {len(cells)} cells; the header has {len(columns)}."
-                problems.append((begins, InvalidValue(said)))
+                lost.append(Lost(begins, cells, InvalidValue(said)))
             else:
                 rows.append(Row(begins, dict(zip(columns, cells, strict=True))))
     except csv.Error as error:
         raise InvalidValue(
             f"{name} cannot be read from line {line} on: {error}."
         ) from None
-    return columns, rows, problems
+    return columns, rows, lost
 
 
 def _header(name: str, cells: Sequence[str]) -> tuple[str, ...]:
@@ -233,7 +242,8 @@ class Plan:
 
         `given` is what every request has, unless its row says otherwise.
         """
-        found, problems, lines = [], list(manifest.problems), dict[str, int]()
+        found, lines = [], dict[str, int]()
+        problems = [(one.line, one.problem) for one in manifest.lost]
         for row in manifest.rows:
             try:
                 request = self._request(row, deal, given, manifest.digest)
@@ -300,22 +310,34 @@ def _value(parameter: Parameter, cell: Any) -> Any:
 def rejected(
     manifest: Manifest, problems: Sequence[tuple[int, AccordError]]
 ) -> Iterator[bytes]:
-    """The rows that were not recorded, as the manifest has them, each with its problem.
+    """What was not recorded, as the manifest has it, each row with its problem.
 
-    What was no row at all is left out: only the file itself can be mended there.
+    What was no row is none here either, until somebody mends it.
     """
     told = {line: str(error) for line, error in problems}
-    rows = [row for row in manifest.rows if row.line in told]
+    bad: list[Row | Lost] = [row for row in manifest.rows if row.line in told]
+    bad += manifest.lost
+    bad.sort(key=lambda one: one.line)
     if manifest.name.endswith((".jsonl", ".ndjson")):
         from cli.output import compact
 
-        for row in rows:
-            yield compact({**row.cells, PROBLEM: told[row.line]}) + b"\n"
+        for one in bad:
+            yield (
+                compact({**one.cells, PROBLEM: told[one.line]})
+                if isinstance(one, Row)
+                else one.cells.encode()
+            ) + b"\n"
         return
     columns = [column for column in manifest.columns if _plain(column) != PROBLEM]
+    before = len(manifest.columns) > len(columns)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*columns, PROBLEM])
-    for row in rows:
-        writer.writerow([*(row.cells[name] for name in columns), told[row.line]])
+    for one in bad:
+        if isinstance(one, Row):
+            cells = [one.cells[name] for name in columns]
+        else:
+            # It ends with what was wrong with it, if it comes again.
+            cells = one.cells[:-1] if before else one.cells
+        writer.writerow([*cells, told[one.line]])
     yield text.getvalue().encode()

@@ -26,6 +26,7 @@ from eventsourcing.persistence import (
 
 from ledger.commands.registry import Command, Request, find, read_ahead
 from ledger.decision import Decision
+from ledger.delivery import System
 from ledger.errors import (
     AccordError,
     BatchRefused,
@@ -212,6 +213,28 @@ class Ledger(Application[str]):
         decision, _ = self._decide(requests, actor, names)
         return decision.events
 
+    def rehearse(
+        self,
+        chunks: Iterable[Sequence[tuple[int, Request]]],
+        *,
+        actor: str | None = None,
+    ) -> Iterator[Sequence[tuple[int, AccordError]]]:
+        """What would be refused of each of some chunks, if those before it were recorded.
+
+        Of what they leave, systems are forgotten from chunk to chunk: a manifest names
+        each of them once, and there are very many.
+        """
+        decision = Decision(self, self.clock)
+        for chunk in chunks:
+            names = _Names(uuid.uuid4().hex, None, batch=True)
+            try:
+                self._decide(chunk, actor, names, decision=decision)
+            except BatchRefused as refused:
+                yield refused.problems
+            else:
+                yield ()
+            decision.let_go(System)
+
     def _write(
         self,
         requests: Sequence[tuple[int, Request]],
@@ -289,8 +312,9 @@ class Ledger(Application[str]):
         actor: str | None,
         names: _Names,
         told: Told = lambda _, __: None,
+        decision: Decision | None = None,
     ) -> tuple[Decision, list[Receipt | Submission]]:
-        decision = Decision(self, self.clock)
+        decision = decision or Decision(self, self.clock)
         plan: list[Receipt | Submission] = []
         problems: list[tuple[int, AccordError]] = []
         ids = [_utf8(one) for one in names.given(requests)]

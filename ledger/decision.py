@@ -72,6 +72,13 @@ class Decision:
         """All that it read, as it leaves them."""
         return self._aggregates.values()
 
+    def let_go(self, kind: type[Aggregate]) -> None:
+        """Forget what would be recorded, and how the aggregates of a kind stand then."""
+        self.events.clear()
+        gone = [stream for stream, a in self._aggregates.items() if type(a) is kind]
+        for stream in gone:
+            del self._aggregates[stream], self.expects[stream]
+
     def begin(self, provenance: Provenance) -> None:
         """Start a command: what it records carries this provenance."""
         self.provenance = provenance
