@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from statistics import median
@@ -159,28 +159,35 @@ def _raw(folder: Path, size: int) -> Measured:
     tables = [
         sql
         for (sql,) in source.execute(
-            "SELECT sql FROM sqlite_master WHERE tbl_name = 'events' "
-            "AND type IN ('table', 'index') AND sql IS NOT NULL ORDER BY type DESC"
+            "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND type IN ('table', "
+            "'index') AND tbl_name IN ('events', 'commands', 'tree_head') "
+            "ORDER BY type DESC"
         )
     ]
+    moved = source.execute("SELECT * FROM tree_head").fetchone()
     source.close()
     target = sqlite3.connect(folder / "raw.db", isolation_level=None)
     target.execute("PRAGMA journal_mode = WAL")
     target.execute("PRAGMA synchronous = FULL")
     for statement in tables:
         target.execute(statement)
+    target.execute("INSERT INTO tree_head VALUES (?, ?, ?, ?, ?)", moved)
     insert = f"INSERT INTO events VALUES ({', '.join('?' * len(rows[0]))})"
+    move = "UPDATE tree_head SET size = ?, root = ?, frontier = ?, recorded_at = ?"
 
-    def append(batch: list[Any]) -> None:
+    def append(batch: list[Any], commands: Sequence[Any] = ()) -> None:
         target.execute("BEGIN IMMEDIATE")
         target.executemany(insert, batch)
+        target.executemany("INSERT INTO commands VALUES (?, ?, ?, ?)", commands)
+        target.execute(move, moved[1:])
         target.execute("COMMIT")
 
     many = rate(append, rows)
 
     def commit(number: int) -> None:
-        row = (size + number + 1, f"one/{number}", 1, *rows[0][3:])
-        append([row])
+        at = size + number + 1
+        row = (at, f"one/{number}", 1, *rows[0][3:])
+        append([row], [(at, at, f"{number:032d}", PROVENANCE.command_digest)])
 
     one = seconds(commit)
     target.close()
