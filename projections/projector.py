@@ -29,8 +29,8 @@ from projections.stored import (
     Folding,
     Past,
     disown,
+    empty_some,
     forget,
-    forget_some,
     segment_of,
     track,
     tracked,
@@ -205,7 +205,7 @@ class Projections:
         dropped = view is not DAYS
         while dropped:
             with self.store.writing() as connection:
-                dropped = forget_some(connection, view)
+                dropped = empty_some(connection, view)
 
     def _windows(
         self, views: Sequence[View], progress: Progress | None

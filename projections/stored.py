@@ -330,3 +330,17 @@ def disown(connection: Connection, view: View) -> None:
         .where(tracking.c.name == view.name)
         .values(version=NO_VERSION, position=0)
     )
+
+
+def empty_some(connection: Connection, view: View) -> bool:
+    """Drop some rows of a view that is disowned; whether there were any.
+
+    Writing what stands there already keeps others from folding it meanwhile; where one
+    has, the rows are no longer ours to drop.
+    """
+    held = connection.execute(
+        sa.update(tracking)
+        .where(tracking.c.name == view.name, tracking.c.version == NO_VERSION)
+        .values(position=0)
+    )
+    return bool(held.rowcount) and forget_some(connection, view)
