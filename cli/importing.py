@@ -237,6 +237,7 @@ def _tell(
     form: str, step: str, rows: int, recorded: int, already: int, rejected: int
 ) -> None:
     from cli.output import write_counts
+    from cli.receipts import plural
 
     counts = {
         "rows": rows,
@@ -249,11 +250,13 @@ def _tell(
         return
     verb = step.rpartition(" ")[2]
     if not recorded and not already and not rejected:
-        click.echo(f"{rows:,} rows can be recorded as '{verb}'; nothing was written.")
+        click.echo(
+            f"{plural(rows, 'row')} can be recorded as '{verb}'; nothing was written."
+        )
         return
-    known = f", {already:,} were on the record already" if already else ""
+    known = f", {already:,} on the record already" if already else ""
     bad = f", {rejected:,} rejected" if rejected else ""
-    click.echo(f"'{verb}': {recorded:,} rows recorded{known}{bad}.")
+    click.echo(f"'{verb}': {plural(recorded, 'row')} recorded{known}{bad}.")
 
 
 def _write_rejects(manifest: Manifest, problems: Problems, place: str) -> None:

@@ -85,7 +85,7 @@ def test_every_step_from_a_file():
     """Columns by name, two that name the system, a day of each row's own, JSON lines."""
     shipped = table("Manufacturer,Serial,shipment,on", "nvidia,VR-00001,S1,2025-04-02")
     assert (
-        "1 rows recorded"
+        "1 row recorded"
         in done("system", "import", manifest(shipped), DEAL, *SHIP).stdout
     )
     day = ("--effective-on", "2025-04-05")
@@ -138,7 +138,7 @@ def test_a_dry_run_reports_every_bad_row_with_its_line_and_rule():
     assert size() == before
     good = manifest(table("system,shipment", "nvidia/VR-00000,S1"))
     shown = done("system", "import", good, DEAL, *SHIP, "--dry-run").stdout
-    assert shown == "1 rows can be recorded as 'ship'; nothing was written.\n"
+    assert shown == "1 row can be recorded as 'ship'; nothing was written.\n"
     done("system", "import", good, DEAL, *SHIP)
     later = manifest(
         table("system,shipment", "nvidia/VR-00001,S1", "nvidia/VR-00000,S2"),
