@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from cli.options import DealId, bitemporal
+
+if TYPE_CHECKING:
+    from cli.output import Row
+    from projections.reading import Answer
 
 PAGE: Final = 100
 """Systems in a table, where nobody says how many."""
@@ -44,28 +48,37 @@ def systems(
       accord systems ten-gigawatts --after tesserine/D1-0000099
     """
     from cli.answers import noted, projections, sheet_of
-    from cli.output import screen, write
+    from cli.output import screen, write, write_streamed
     from ledger.transcoding import to_builtins
     from projections.fleet import SystemLine
 
     page = PAGE if limit is None and form == "table" else limit
     asked = {"state": state, "site": site, "order": order}
+    params = {**asked, "after": after, "limit": str(limit) if limit else None}
     with projections() as views, views.reading(as_of, known_at) as reading:
         reading.check_known(deal)
+        # One more tells whether there are others.
         found = reading.systems(deal, asked, after, page and page + 1)
-        rows = [to_builtins(line) for line in islice(found, page and page + 1)]
-        shown = rows[:page]
-        answer = noted(
-            reading.told(
+        rows = map(to_builtins, found)
+
+        def told(lines: list[Row], **more: Any) -> Answer:
+            return reading.told(
                 "systems",
-                shown,
+                lines,
                 SystemLine.__struct_encode_fields__,
                 deal=deal,
                 fictional=reading.fictional(deal),
-                asked={**asked, "after": after, "limit": str(limit) if limit else None},
+                asked=params,
+                **more,
             )
-        )
+
+        if form != "table":
+            noted(write_streamed(told, islice(rows, page), form))
+            return
+        lines = list(rows)
+        shown = lines[:page]
+        answer = noted(told(shown))
     write(sheet_of(answer), form)
-    if form == "table" and len(rows) > len(shown):
+    if len(lines) > len(shown):
         last = shown[-1]["system"]
         screen(stderr=True).print(f"… more of them: --after {last}")

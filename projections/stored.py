@@ -256,8 +256,11 @@ def page_of(
     for fields, value in where.items():
         found = [_field(connection, name) for name in fields]
         query = query.where(sa.func.coalesce(*found, sa.literal("")) == value)
-    for body in connection.scalars(query.order_by(table.c.key).limit(limit)):
-        yield decode_row(view, body)
+    query = query.order_by(table.c.key).limit(limit)
+    paged = {"yield_per": IN_CHUNK}
+    with connection.execute(query, execution_options=paged) as found:
+        for body in found.scalars():
+            yield decode_row(view, body)
 
 
 def _field(connection: Connection, name: str) -> sa.ColumnElement[str]:
