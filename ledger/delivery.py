@@ -368,6 +368,31 @@ class TestRun(NamedTuple):
 class System(Aggregate):
     """A rack. Stream `system/MANUFACTURER/SERIAL`; `deal` is the one it is under."""
 
+    __slots__ = (
+        "accepted_status_confirmed",
+        "certificate",
+        "certificate_deal",
+        "component_replaced",
+        "installed_by",
+        "line",
+        "measured",
+        "moved_on",
+        "order",
+        "outage",
+        "outage_since",
+        "rated",
+        "received_on",
+        "replaced_by",
+        "replaces",
+        "shipment",
+        "site",
+        "sku",
+        "sku_version",
+        "slot",
+        "state",
+        "state_on",
+        "tests",
+    )
     kind = "system"
 
     def __init__(self, stream: str) -> None:
@@ -486,6 +511,7 @@ class SlotVacated(EventData, tag="slot.vacated"):
 class Slot(Aggregate):
     """A place that holds one system. Stream `slot/SITE/HALL/PLACE` (UNT-12)."""
 
+    __slots__ = ("system",)
     kind = "slot"
 
     def __init__(self, stream: str) -> None:

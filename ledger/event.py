@@ -130,8 +130,12 @@ class Reversed(EventData, tag="record.reversed"):
 
 
 class Aggregate:
-    """One thing with a life of its own, folded from its events less the reversed ones."""
+    """One thing with a life of its own, folded from its events less the reversed ones.
 
+    Of some kinds there are a hundred thousand: those have no dictionary of their own.
+    """
+
+    __slots__ = ("deal", "entries", "id", "last_on", "version")
     kind: ClassVar[str]
 
     def __init__(self, stream: str) -> None:

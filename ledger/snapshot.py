@@ -173,13 +173,15 @@ def _is_right(store: Store, stream: str, version: int, state: bytes) -> bool:
 # How a state becomes bytes: exactly, with the type of all that JSON does not know.
 def pack(aggregate: Aggregate) -> bytes:
     """An aggregate's state."""
-    return msgspec.json.encode(_packed(vars(aggregate)))
+    common = {name: getattr(aggregate, name) for name in Aggregate.__slots__}
+    return msgspec.json.encode(_packed({**common, **vars(aggregate)}))
 
 
 def unpack(kind: type[S], stream: str, state: bytes) -> S:
     """The aggregate of a state."""
     aggregate = kind(stream)
-    vars(aggregate).update(_unpacked(msgspec.json.decode(state)))
+    for name, value in _unpacked(msgspec.json.decode(state)).items():
+        setattr(aggregate, name, value)
     return aggregate
 
 

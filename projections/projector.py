@@ -8,7 +8,7 @@ rows of that deal are folded anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
@@ -36,7 +36,7 @@ from projections.stored import (
     tracked,
 )
 from projections.tables import metadata, table_of
-from projections.view import Handler, Rows, View
+from projections.view import Handler, Rows, View, fold_page
 
 if TYPE_CHECKING:
     from ledger.store import Store
@@ -302,18 +302,15 @@ class Projections:
         compared = check_snapshots(self.store)
         with self.store.reading() as connection:
             known = tracked(connection)
-            groups: dict[int, list[list[View]]] = {}
+            groups: dict[int, list[View]] = {}
             for view in FOLDED:
                 version, position = known.get(view.name, (0, 0))
                 if version == view.version:
-                    # What keeps a row for each system is folded by itself.
-                    alone = bool(view.keys)
-                    parts = groups.setdefault(position, [[]])
-                    parts.append([view]) if alone else parts[0].append(view)
-            total = sum(at * len(parts) for at, parts in groups.items())
+                    groups.setdefault(position, []).append(view)
+            total = sum(at * len(apart(views)) for at, views in groups.items())
             done = 0
-            for position, parts in groups.items():
-                for views in parts:
+            for position, group in groups.items():
+                for views in apart(group):
 
                     def told(at: int, done: int = done) -> None:
                         if progress:
@@ -386,11 +383,23 @@ def _folded(
         window.take(events, without=anew)
         told(events[-1].position)
     for deal in sorted(anew):
-        fresh = _fresh(connection, views, deal, last)
-        for view in views:
-            if view is not DAYS:
-                window.folding(view, deal).become(fresh[view.name], segment_of(last))
+        for some in apart([view for view in views if view is not DAYS]):
+            fresh = _fresh(connection, some, deal, last)
+            for view in some:
+                rows = fresh.pop(view.name)
+                window.folding(view, deal).become(rows, segment_of(last))
     return window
+
+
+def apart(views: Iterable[View]) -> list[list[View]]:
+    """Views in groups that are folded together; alone what keeps a row for each system.
+
+    Only one such view is then held in memory.
+    """
+    groups: list[list[View]] = [[]]
+    for view in views:
+        groups.append([view]) if view.keys else groups[0].append(view)
+    return [group for group in groups if group]
 
 
 def _pages(found: Iterator[Event[Any]]) -> Iterator[list[Event[Any]]]:
@@ -411,10 +420,9 @@ def _fresh(
     """A deal's rows in each view, from its first event, less what was reversed by then."""
     gone = reversed_by(connection, upto, deal)
     rows: dict[str, Rows[Any]] = {view.name: Rows() for view in views}
-    for event in history(connection, deal, upto=upto):
-        for view in views:
-            if view.counts(event, gone):
-                view.fold(rows[view.name], event)
+    folds = [(view, rows[view.name]) for view in views]
+    for page in _pages(history(connection, deal, upto=upto)):
+        fold_page(folds, page, gone)
     return rows
 
 

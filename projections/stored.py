@@ -122,6 +122,14 @@ class Stored:
         """Every row."""
         return self._found(_of(self._view.name).now)
 
+    def versions(self) -> Iterator[tuple[str, Version]]:
+        """Every row as it is stored, by its key."""
+        asked, paged = {"deal": self._deal}, {"yield_per": IN_CHUNK}
+        now = _of(self._view.name).now
+        with self._connection.execute(now, asked, execution_options=paged) as found:
+            for key, segment, body in found:
+                yield key, Version(segment, body)
+
     def _found(self, query: sa.Select[Any], **given: Any) -> Iterator[Any]:
         asked = {"deal": self._deal, **given}
         for key, segment, body in self._connection.execute(query, asked):
@@ -185,8 +193,8 @@ class Folding:
         self.view = view
         self.deal = deal
         self.versions: dict[str, Version] = {}
-        source = connection and Stored(connection, view, deal, self.versions)
-        self.rows: Rows[Any] = Rows(source or None)
+        self._source = connection and Stored(connection, view, deal, self.versions)
+        self.rows: Rows[Any] = Rows(self._source or None)
         self.past: list[tuple[str, str, str, int, bytes | None]] = []
         self.changed: set[str] = set()
 
@@ -198,12 +206,19 @@ class Folding:
         self.rows.touched.clear()
 
     def become(self, fresh: Rows[Any], segment: int) -> None:
-        """Take the place of all rows by fresh ones, as of the end of a segment."""
-        there = {row.key for row in self.rows}
-        for row in fresh:
-            self._put(row.key, Version(segment, to_json(row)))
-        for key in there.difference(row.key for row in fresh):
-            self._put(key, Version(segment, None))
+        """Take the place of all rows by fresh ones, as of the end of a segment.
+
+        Only those that differ are held as they are stored, beside the fresh ones.
+        """
+        rows = {row.key: row for row in fresh}
+        for key, before in self._source.versions() if self._source else ():
+            row = rows.pop(key, None)
+            body = None if row is None else to_json(row)
+            if body != before.body:
+                self.versions[key] = before
+                self._put(key, Version(segment, body))
+        for key, row in rows.items():
+            self._put(key, Version(segment, to_json(row)))
 
     def _put(self, key: str, new: Version) -> None:
         old = self.versions.get(key)
@@ -258,8 +273,8 @@ def page_of(
         query = query.where(sa.func.coalesce(*found, sa.literal("")) == value)
     query = query.order_by(table.c.key).limit(limit)
     paged = {"yield_per": IN_CHUNK}
-    with connection.execute(query, execution_options=paged) as found:
-        for body in found.scalars():
+    with connection.execute(query, execution_options=paged) as rows:
+        for body in rows.scalars():
             yield decode_row(view, body)
 
 
