@@ -18,7 +18,7 @@ from pathlib import Path
 
 import sqlalchemy
 
-from benchmarks import append, commands, journal, reading
+from benchmarks import append, bulk, commands, journal, reading
 from benchmarks.pairs import Row, chart, table
 from benchmarks.server import server
 from cli.main import YOUNG
@@ -80,6 +80,8 @@ def measured(
     note("other ledgers")
     rows += journal.rows(ledgers[0][1], rounds, folder)
     if len(ledgers) > 1:
+        note("many systems at once")
+        rows += bulk.rows(ledgers, folder)
         note("growing")
         rows += commands.growth(ledgers, rounds)
     return rows
