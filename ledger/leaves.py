@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -113,8 +113,8 @@ def parts(store: Store, connection: Connection, size: int) -> Iterator[Part]:
 
 
 def processors() -> int:
-    """How many processors this process may use."""
-    return min(MOST, len(os.sched_getaffinity(0)))
+    """How many processes to start: as many as there are processors, within reason."""
+    return min(MOST, os.cpu_count() or 1)
 
 
 def _side_by_side(store: Store, spans: Sequence[Span]) -> Iterator[Part]:
@@ -135,15 +135,15 @@ def _side_by_side(store: Store, spans: Sequence[Span]) -> Iterator[Part]:
 def _begin(url: str) -> None:
     """In a process of its own: leave Ctrl-C to the parent, and end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_end_after, args=(parent.join,), daemon=True).start()
     _store(url)
 
 
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+def _end_after(waiting: Callable[[], None]) -> None:
+    waiting()
+    os._exit(1)
 
 
 _URL: list[str] = []

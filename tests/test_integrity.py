@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from conftest import Desk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from places import address
+from sqlalchemy.exc import DBAPIError
 from vandal import damaged_copy, many_events, raw, small_ledger
 
 from ledger import leaves
@@ -192,6 +194,29 @@ def test_other_processes_end_with_the_one_that_started_them(long_path: Path) -> 
     running.kill()
     running.communicate()
     wait_for(lambda: not any(Path(f"/proc/{one}").exists() for one in started))
+
+
+@pytest.mark.pure
+def test_it_ends_after_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a code that says so; and there is a processor at least."""
+    done: list[Any] = []
+    monkeypatch.setattr(os, "_exit", done.append)
+    leaves._end_after(lambda: done.append("waited"))
+    assert done == ["waited", 1]
+    assert 1 <= leaves.processors() <= leaves.MOST
+
+
+@SQLITE
+def test_what_is_no_damage_is_not_told_as_such(long_path: Path) -> None:
+    """A reading that is broken off says nothing about the events."""
+    with closing(open_store(address(long_path))) as store:
+        with store.engine.connect() as connection:
+            driver: Any = connection.connection.dbapi_connection
+            driver.set_progress_handler(lambda: 1, 1)
+            with pytest.raises(DBAPIError, match="interrupted"):
+                leaves.read_part(connection, leaves.Span(1, 600, 600))
+            driver.set_progress_handler(None, 0)
+        assert verify(store).events == 600
 
 
 def children(parent: int) -> tuple[str, ...]:
