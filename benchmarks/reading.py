@@ -25,6 +25,7 @@ from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 
 from benchmarks.pairs import Row
 from ledger.integrity import verify
+from ledger.leaves import processors
 from ledger.store import open_store
 from ledger.transcoding import decode
 from projections.projector import Projections
@@ -61,7 +62,7 @@ def rows(ledger: Path, rounds: int, folder: Path) -> list[Row]:
         note("loop", lambda: _loop(recorder, mapper))
         note("rebuild", views.rebuild)
         note("bare", lambda: _bare(copy))
-        note("verify", lambda: verify(store))
+        note("verify", lambda: verify(store, processes=processors()))
     for _ in range(max(rounds, 15)):
         note("now", lambda: views.answer("standing", DEAL))
         note("as of", lambda: views.answer("standing", DEAL, as_of=DAY))

@@ -33,6 +33,8 @@ PARTS: Final = ("manufacturer", "serial")
 """Two columns that together name the system."""
 _YES: Final = frozenset({"true", "yes", "1", "passed", "pass"})
 _NO: Final = frozenset({"false", "no", "0", "failed", "fail"})
+_LINE_END: Final = re.compile(r"\r\n|\n|\r")
+_MISCOUNTED: Final = re.compile(r"It has \d+ cells; the header has \d+\.")
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -57,8 +59,8 @@ class Manifest(NamedTuple):
     `lost` are lines that are no rows: the cells, or the text of a line that is no JSON.
     """
 
-    name: str
     digest: str
+    is_json: bool
     columns: tuple[str, ...]
     rows: list[Row]
     lost: list[Lost]
@@ -80,13 +82,11 @@ def read_manifest(name: str) -> Manifest:
     text = _text(name, data)
     digest = hashlib.sha256(data).hexdigest()
     first = text.lstrip()[:1]
-    if name.endswith((".jsonl", ".ndjson")) or first == "{":
-        columns, rows, lost = _json_lines(text)
-    else:
-        columns, rows, lost = _table(name, text)
+    is_json = name.endswith((".jsonl", ".ndjson")) or first == "{"
+    columns, rows, lost = _json_lines(text) if is_json else _table(name, text)
     if not rows and not lost:
         raise InvalidValue(f"{name} holds no rows.")
-    return Manifest(name, digest, columns, rows, lost)
+    return Manifest(digest, is_json, columns, rows, lost)
 
 
 def _text(name: str, data: bytes) -> str:
@@ -114,7 +114,7 @@ def _json_lines(text: str) -> Read:
     columns: dict[str, None] = {}
     rows: list[Row] = []
     lost: list[Lost] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(_LINE_END.split(text), start=1):
         if not line.strip():
             continue
         try:
@@ -318,7 +318,7 @@ def rejected(
     bad: list[Row | Lost] = [row for row in manifest.rows if row.line in told]
     bad += manifest.lost
     bad.sort(key=lambda one: one.line)
-    if manifest.name.endswith((".jsonl", ".ndjson")):
+    if manifest.is_json:
         from cli.output import compact
 
         for one in bad:
@@ -329,7 +329,6 @@ def rejected(
             ) + b"\n"
         return
     columns = [column for column in manifest.columns if _plain(column) != PROBLEM]
-    before = len(manifest.columns) > len(columns)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*columns, PROBLEM])
@@ -337,7 +336,8 @@ def rejected(
         if isinstance(one, Row):
             cells = [one.cells[name] for name in columns]
         else:
-            # It ends with what was wrong with it, if it comes again.
-            cells = one.cells[:-1] if before else one.cells
+            # If it comes again, it ends with what was wrong with it before.
+            again = _MISCOUNTED.fullmatch(one.cells[-1])
+            cells = one.cells[:-1] if again else one.cells
         writer.writerow([*cells, told[one.line]])
     yield text.getvalue().encode()

@@ -59,7 +59,7 @@ def systems(
         reading.check_known(deal)
         # One more tells whether there are others.
         found = reading.systems(deal, asked, after, page and page + 1)
-        rows = map(to_builtins, found)
+        rows = map(to_builtins, islice(found, page and page + 1))
 
         def told(lines: list[Row], **more: Any) -> Answer:
             return reading.told(

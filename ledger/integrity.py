@@ -1,6 +1,6 @@
 """Verifying the record: everything that is stored is recomputed from the events' bytes.
 
-One snapshot, read once in order of position, a page at a time: memory does not grow
+Each event is read once, in order of position, a page at a time: memory does not grow
 with the record. What this proves is that the record agrees with its own tree head;
 whoever kept that head elsewhere can tell whether it is still the same record.
 """
@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ledger.database import database_of
 from ledger.errors import IntegrityFailure, UnknownEvent
-from ledger.leaves import PAGE, Part, check_order, disagree, fail, parts
+from ledger.leaves import NOTHING, PAGE, Part, check_order, disagree, fail, parts
 from ledger.log import TILE_LEVELS, read_head
 from ledger.merkle import HASH_BYTES, Frontier
 from ledger.store import Store
@@ -37,15 +37,19 @@ class Report:
     commands: int
 
 
-def verify(store: Store, progress: Progress | None = None) -> Report:
+def verify(
+    store: Store, progress: Progress | None = None, *, processes: int = 1
+) -> Report:
     """Recompute the whole record; IntegrityFailure names the first position at fault.
 
     UnknownEvent where every hash agrees, and yet an event is newer than this software.
+    More than one of the `processes` is used for a large record alone; each of them
+    imports the program's main module again, which must allow for that.
     """
     with store.reading() as connection:
         try:
             with _Verification(store, connection, progress) as verification:
-                return verification.run()
+                return verification.run(processes)
         except DBAPIError as error:
             if not database_of(store.engine).damaged(error):
                 raise
@@ -69,8 +73,9 @@ class _Verification:
         self._size = 0
         self._nodes = _StoredNodes(connection)
         self._commands = 0
-        self._through = 0
+        self._last_command = NOTHING
         self._unknown: UnknownEvent | None = None
+        self._unreadable = False
         self._recorded_at = ""
 
     def __enter__(self) -> Self:
@@ -79,13 +84,18 @@ class _Verification:
     def __exit__(self, *_: object) -> None:
         self._nodes.close()
 
-    def run(self) -> Report:
+    def run(self, processes: int) -> Report:
         size = self._head.size
-        self._check_ends()
-        for part in parts(self._store, self._connection, size):
+        first = self._position(sa.func.min(events.c.position), below=1)
+        if first is not None:
+            fail(first, f"An event stands at {first}, before the first.")
+        last = self._position(sa.func.max(events.c.position), below=size + 1)
+        stored = size if last is None and self._unreadable else last or 0
+        for part in parts(self._store, self._connection, stored, processes):
             self._take(part)
             if self._progress:
                 self._progress(self._size, size)
+        self._check_end()
         self._check_head()
         self._nodes.finish()
         self._check_commands()
@@ -96,12 +106,30 @@ class _Verification:
             self._size, self._head.root.hex(), self._head.recorded_at, self._commands
         )
 
-    def _check_ends(self) -> None:
-        """No event stands before the first, or after the last that the head counts."""
+    def _position(self, which: sa.Function[int], *, below: int) -> int | None:
+        """The first or last position below another; none too where none can be read.
+
+        What cannot be read is then found where it stands.
+        """
+        query = sa.select(which).where(events.c.position < below)
+        try:
+            found: int | None = self._connection.scalar(query)
+        except DBAPIError as error:
+            if not database_of(self._connection.engine).damaged(error):
+                raise
+            self._unreadable = True
+            return None
+        return found
+
+    def _check_end(self) -> None:
+        """As many events stand there as the tree head counts, and no more."""
         size = self._head.size
-        first = self._connection.scalar(sa.select(sa.func.min(events.c.position)))
-        if first is not None and first < 1:
-            fail(first, f"An event stands at {first}, before the first.")
+        if self._size < size:
+            fail(
+                self._size + 1,
+                f"Event {self._size + 1} is missing: the tree head counts {size}, "
+                f"and {self._size} are stored.",
+            )
         more = sa.select(sa.func.min(events.c.position)).where(events.c.position > size)
         after = self._connection.scalar(more)
         if after is not None:
@@ -112,7 +140,9 @@ class _Verification:
 
     def _take(self, part: Part) -> None:
         """Build the tree over a part, comparing the nodes that are stored with it."""
-        check_order(part.span.first, self._recorded_at, part.begins_at or "~")
+        if part.timed_from:
+            check_order(part.timed_from, self._recorded_at, part.begins_at)
+        self._check_opening(part)
         for root in part.tiles:
             made = [(0, self._tiles.size, root)]
             self._tiles.append(root, made)
@@ -125,9 +155,19 @@ class _Verification:
             self._rest.append(leaf, [])
         self._size += part.events
         self._commands += part.commands
-        self._through = part.through
+        self._last_command = part.closing
         self._unknown = self._unknown or part.unknown
         self._recorded_at = part.ends_at or self._recorded_at
+
+    def _check_opening(self, part: Part) -> None:
+        """The first command of a part goes on from the last one of the part before."""
+        before, first = self._last_command, part.span.first
+        if part.opening is not None and (
+            part.opening != before
+            if before.last >= first
+            else part.opening.first != first
+        ):
+            disagree(first)
 
     def _check_commands(self) -> None:
         """The table of commands ends with the events, and has no id twice."""
@@ -135,7 +175,7 @@ class _Verification:
             sa.func.count(), sa.func.count(sa.distinct(commands.c.command_id))
         ).select_from(commands)
         stored, different = self._connection.execute(query).one()
-        if self._through != self._size or stored != self._commands:
+        if self._last_command.last != self._size or stored != self._commands:
             disagree(self._size)
         if different != stored:
             raise IntegrityFailure("The table of commands has a command id twice.")

@@ -17,7 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -27,7 +27,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ledger.catalogue import EVENTS
 from ledger.database import database_of
-from ledger.errors import IntegrityFailure, UnknownEvent
+from ledger.errors import AccordError, IntegrityFailure, UnknownEvent
 from ledger.event import Event
 from ledger.log import TILE_LEVELS
 from ledger.merkle import complete_root
@@ -68,11 +68,14 @@ _NAMES: Final = (
 
 
 class Span(NamedTuple):
-    """Positions from `first` to `last`, both included, of a record of `size` events."""
+    """Positions from `first` to `last`, both included."""
 
     first: int
     last: int
-    size: int
+
+
+NOTHING: Final = Span(0, 0)
+"""Before the first position."""
 
 
 @dataclass
@@ -81,31 +84,40 @@ class Part:
 
     `tiles` are the roots over each whole tile, `rest` the leaves after the last one.
     What is wrong is `fault`; what came before it is right. `commands` counts those that
-    begin here; the last of them ends at `through`.
+    begin here; `opening` and `closing` are the spans of the first and the last of which
+    there are events here, which may begin before or end after it. `timed_from` is the
+    position of the event that was recorded at `begins_at`.
     """
 
     span: Span
     tiles: list[bytes] = field(default_factory=list)
     rest: list[bytes] = field(default_factory=list)
     events: int = 0
+    timed_from: int = 0
     begins_at: str = ""
     ends_at: str = ""
     commands: int = 0
-    through: int = 0
+    opening: Span | None = None
+    closing: Span = NOTHING
     unknown: UnknownEvent | None = None
     fault: IntegrityFailure | None = None
 
 
-def parts(store: Store, connection: Connection, size: int) -> Iterator[Part]:
-    """Every span of a record, in order, checked."""
-    spans = [
-        Span(first, min(first + SPAN - 1, size), size)
-        for first in range(1, size + 1, SPAN)
-    ]
+def parts(
+    store: Store, connection: Connection, last: int, processes: int
+) -> Iterator[Part]:
+    """Every span up to a position, in order, checked.
+
+    No other process is believed where it finds fault, or fails: its span is read again
+    in this one.
+    """
+    spans = [Span(at, min(at + SPAN - 1, last)) for at in range(1, last + 1, SPAN)]
     done = 0
-    if size >= MANY and processors() > 1:
-        with suppress(BrokenProcessPool):
-            for part in _side_by_side(store, spans):
+    if last >= MANY and processes > 1 and not multiprocessing.current_process().daemon:
+        with suppress(BrokenProcessPool, AccordError, OSError, NotImplementedError):
+            for part in _side_by_side(store, spans, min(processes, len(spans))):
+                if part.fault is not None:
+                    break
                 yield part
                 done += 1
     for span in spans[done:]:
@@ -113,32 +125,32 @@ def parts(store: Store, connection: Connection, size: int) -> Iterator[Part]:
 
 
 def processors() -> int:
-    """How many processes to start: as many as there are processors, within reason."""
+    """How many processes are worth while: one a processor, within reason."""
     return min(MOST, os.cpu_count() or 1)
 
 
-def _side_by_side(store: Store, spans: Sequence[Span]) -> Iterator[Part]:
+def _side_by_side(
+    store: Store, spans: Sequence[Span], processes: int
+) -> Iterator[Part]:
     url = store.engine.url.render_as_string(hide_password=False)
     pool = ProcessPoolExecutor(
-        processors(),
+        processes,
         # A database connection must not cross a fork.
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_begin,
-        initargs=(url,),
     )
     try:
-        yield from pool.map(_read_there, spans)
+        yield from pool.map(partial(_read_there, url), spans)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _begin(url: str) -> None:
+def _begin() -> None:
     """In a process of its own: leave Ctrl-C to the parent, and end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=_end_after, args=(parent.join,), daemon=True).start()
-    _store(url)
 
 
 def _end_after(waiting: Callable[[], None]) -> None:
@@ -146,18 +158,12 @@ def _end_after(waiting: Callable[[], None]) -> None:
     os._exit(1)
 
 
-_URL: list[str] = []
-
-
-@cache
-def _store(url: str) -> Store:
-    _URL.append(url)
-    return open_store(url)
-
-
-def _read_there(span: Span) -> Part:
-    with _store(_URL[-1]).reading() as connection:
+def _read_there(url: str, span: Span) -> Part:
+    with _opened(url).reading() as connection:
         return read_part(connection, span)
+
+
+_opened = cache(open_store)
 
 
 def read_part(connection: Connection, span: Span) -> Part:
@@ -222,18 +228,11 @@ class _Reader:
         fail(at, f"Event {at} is missing or cannot be read: {error.orig}.")
 
     def _missing(self, expected: int) -> NoReturn:
-        following = self._connection.scalar(
-            sa.select(sa.func.min(events.c.position)).where(
-                events.c.position > expected
-            )
+        after = sa.select(sa.func.min(events.c.position)).where(
+            events.c.position > expected
         )
-        if following is not None:
-            fail(expected, f"Event {expected} is missing; the next is {following}.")
-        fail(
-            expected,
-            f"Event {expected} is missing: the tree head counts {self._span.size}, "
-            f"and {expected - 1} are stored.",
-        )
+        following = self._connection.scalar(after)
+        fail(expected, f"Event {expected} is missing; the next is {following}.")
 
     def _leaves(self, page: Sequence[Any]) -> list[bytes]:
         """Check each row of a page by itself; the hashes of the events' bytes."""
@@ -291,7 +290,8 @@ class _Reader:
                 f"its bytes {moment}.",
             )
         check_order(position, self._part.ends_at, recorded_at)
-        self._part.begins_at = self._part.begins_at or recorded_at
+        if not self._part.timed_from:
+            self._part.timed_from, self._part.begins_at = position, recorded_at
         self._part.ends_at, self._moment = recorded_at, moment
 
 
@@ -302,26 +302,29 @@ class _Commands:
         self._connection = connection
         self._part = part
         self._page: Iterator[Any] = iter(())
-        self._first = part.span.first
         self.through = 0
         self.command_id = self.digest = ""
 
     def turn_to(self, position: int) -> None:
-        """Go on to the command that recorded an event, the next of its span."""
+        """Go on to the command that recorded an event, the next of its span.
+
+        The first may have begun in the span before; `integrity` compares it with that.
+        """
         row = next(self._page, None) or self._turn(position)
-        begins = row[0] if row else 0
-        mid_span = self.through > 0
+        opening = self._part.opening is None
         if (
             row is None
-            or begins > position
-            or (mid_span and begins != position)
+            or row[0] > position
+            or (row[0] < position and not opening)
             or not isinstance(row[1], int)
             or row[1] < position
         ):
             disagree(position)
-        self._first, self.through, self.command_id, self.digest = row
-        self._part.commands += begins == position
-        self._part.through = self.through
+        first, self.through, self.command_id, self.digest = row
+        self._part.closing = Span(first, self.through)
+        if opening:
+            self._part.opening = self._part.closing
+        self._part.commands += first == position
 
     def _turn(self, position: int) -> Any:
         begun = sa.select(sa.func.max(commands.c.first)).where(

@@ -26,6 +26,7 @@ from projections.history import PAGE, history, marks_by, reversed_by
 from projections.reading import Answer, KnownAt, Reading
 from projections.registry import VIEWS, view_named
 from projections.stored import (
+    NO_VERSION,
     Folding,
     Past,
     disown,
@@ -196,21 +197,28 @@ class Projections:
                 disown(connection, view)
             if names is None:
                 snapshot.forget(connection)
-        for view in chosen:
-            self._empty(view)
         return sum(self._windows(chosen, progress))
 
-    def _empty(self, view: View) -> None:
-        """Drop a view's rows, some at a time: no writer waits long for it."""
-        dropped = view is not DAYS
-        while dropped:
-            with self.store.writing() as connection:
-                dropped = empty_some(connection, view)
+    def _empty(self, views: Sequence[View]) -> None:
+        """Drop the rows of views that are of another version, or of none.
+
+        Some at a time: no writer waits long for it.
+        """
+        with self.store.reading() as connection:
+            known = tracked(connection)
+        for view in views:
+            found = known.get(view.name)
+            more = found is not None and found[0] != view.version and view is not DAYS
+            while more:
+                with self.store.writing() as connection:
+                    disown(connection, view, found)
+                    more = empty_some(connection, view)
 
     def _windows(
         self, views: Sequence[View], progress: Progress | None
     ) -> Iterator[int]:
         begun: int | None = None
+        self._empty(views)
         while True:
             with self.store.reading() as connection:
                 known = tracked(connection)
@@ -227,7 +235,9 @@ class Projections:
                     if progress:
                         progress(at - begun, size - begun)
 
-                window = _folded(connection, group, first, last, anew, told)
+                # What a table still holds of another version is not looked at.
+                window = _Window(group, connection if first else None)
+                _fold(window, connection, (first, last), anew, told)
             if self._written(window, known, last):
                 yield last - first
 
@@ -283,7 +293,7 @@ class Projections:
             found = []
             for view in VIEWS:
                 version, position, many = view.version, 0, 0
-                if view.name in known:
+                if known.get(view.name, (NO_VERSION, 0))[0] != NO_VERSION:
                     version, position = known[view.name]
                     rows = sa.select(sa.func.count()).select_from(table_of(view.name))
                     many = connection.scalar(rows) or 0
@@ -365,30 +375,27 @@ def _end(connection: Connection, first: int, size: int) -> tuple[int, frozenset[
     return last, frozenset(mark.deal for mark in found if mark.position <= last)
 
 
-def _folded(
+def _fold(
+    window: _Window,
     connection: Connection,
-    views: Sequence[View],
-    first: int,
-    last: int,
+    between: tuple[int, int],
     anew: frozenset[str],
     told: Callable[[int], None],
-) -> _Window:
-    """A window of events folded into the rows that are stored, but for some deals'.
+) -> None:
+    """Fold the events between two positions into a window, but for some deals'.
 
     Their rows are folded anew from their first event, less what is reversed by now.
     """
-    # What a table still holds of another version of a view is not looked at.
-    window = _Window(views, connection if first else None)
+    first, last = between
     for events in _pages(history(connection, after=first, upto=last)):
         window.take(events, without=anew)
         told(events[-1].position)
     for deal in sorted(anew):
-        for some in apart([view for view in views if view is not DAYS]):
+        for some in apart([view for view in window.views if view is not DAYS]):
             fresh = _fresh(connection, some, deal, last)
             for view in some:
                 rows = fresh.pop(view.name)
                 window.folding(view, deal).become(rows, segment_of(last))
-    return window
 
 
 def apart(views: Iterable[View]) -> list[list[View]]:

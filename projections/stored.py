@@ -341,13 +341,20 @@ def forget_some(connection: Connection, view: View) -> bool:
     return False
 
 
-def disown(connection: Connection, view: View) -> None:
-    """Note that a view's rows are of no version: whoever folds it drops them first."""
-    connection.execute(
-        sa.update(tracking)
-        .where(tracking.c.name == view.name)
-        .values(version=NO_VERSION, position=0)
-    )
+def disown(
+    connection: Connection, view: View, known: tuple[int, int] | None = None
+) -> None:
+    """Note that a view's rows are of no version: whoever folds it drops them first.
+
+    If `known` is given, only where they are still of that version, at that position.
+    """
+    change = sa.update(tracking).where(tracking.c.name == view.name)
+    if known is not None:
+        version, position = known
+        change = change.where(
+            tracking.c.version == version, tracking.c.position == position
+        )
+    connection.execute(change.values(version=NO_VERSION, position=0))
 
 
 def empty_some(connection: Connection, view: View) -> bool:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +26,15 @@ from sqlalchemy.exc import DBAPIError
 from vandal import damaged_copy, many_events, raw, small_ledger
 
 from ledger import leaves
+from ledger.agreement import StatementRecorded
 from ledger.errors import IntegrityFailure, LedgerUnavailable, UnknownEvent
 from ledger.integrity import verify
 from ledger.log import Submission, append, locked_head
 from ledger.merkle import EMPTY_ROOT, leaf_hash, root_of
+from ledger.provenance import Provenance
 from ledger.store import Row, open_store
+from ledger.transcoding import proposed
+from ledger.values import Id
 
 COUNT = 12
 SQLITE = pytest.mark.sqlite
@@ -38,6 +45,28 @@ SQLITE = pytest.mark.sqlite
 def path(database: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     desk = Desk(tmp_path_factory.mktemp("small") / "accord.db")
     small_ledger(desk)
+    desk.ledger.close()
+    return desk.path
+
+
+@pytest.fixture(scope="module")
+def commanded(database: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A command of one event, and then of five each: to 256, and across 512."""
+    desk = Desk(tmp_path_factory.mktemp("commanded") / "accord.db")
+    sizes = [1, *(5 for _ in range(120))]
+    events = []
+    for number, size in enumerate(sizes):
+        provenance = Provenance(
+            deal="one", actor="ann", party="acme", effective_on=date(2025, 9, 22),
+            command="agreement record-statement", command_id=f"c{number}",
+            command_digest="0" * 64, correlation_id="c", software="test",
+        )  # fmt: skip
+        for _ in range(size):
+            name, version = f"s{len(events)}", len(events) + 1
+            said = StatementRecorded(statement=Id(name), speaker="Acme", text="So.")
+            events.append(proposed("agreement/one", version, provenance, said))
+    known = [Submission(f"c{n}", "0" * 64, size) for n, size in enumerate(sizes)]
+    desk.ledger.record(*events, expects={"agreement/one": 0}, commands=known)
     desk.ledger.close()
     return desk.path
 
@@ -116,7 +145,6 @@ def side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every record is large enough to be checked by two processes."""
     monkeypatch.setattr(leaves, "MANY", 1)
     monkeypatch.setattr(leaves, "SPAN", 256)
-    monkeypatch.setattr(leaves, "processors", lambda: 2)
 
 
 @pytest.mark.usefixtures("side_by_side")
@@ -124,11 +152,19 @@ def test_processes_side_by_side_say_what_one_does(
     long_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same report of a whole record, the same first fault of a damaged one."""
+    told = leaves._side_by_side
+    used: list[Any] = []
+
+    def noting(*args: Any) -> Iterator[Any]:
+        used.append(args)
+        return told(*args)
+
+    monkeypatch.setattr(leaves, "_side_by_side", noting)
     with closing(open_store(address(long_path))) as store:
-        there = verify(store)
-        monkeypatch.setattr(leaves, "MANY", 1_000_000)
+        there = verify(store, processes=2)
+        assert len(used) == 1
         assert verify(store) == there
-        monkeypatch.setattr(leaves, "MANY", 1)
+        assert len(used) == 1
     for position in (3, 256, 257, 599):
         other = b"\x01" * 32
         change = "UPDATE events SET leaf = ? WHERE position IN (?, 600)"
@@ -136,25 +172,62 @@ def test_processes_side_by_side_say_what_one_does(
             damaged_copy(long_path, (change, other, position)) as store,
             pytest.raises(IntegrityFailure, match="does not match its hash") as fault,
         ):
-            verify(store)
+            verify(store, processes=2)
         assert fault.value.position == position
 
 
+def damaged_file() -> IntegrityFailure:
+    return IntegrityFailure("Event 300 is missing.", position=300)
+
+
 @pytest.mark.usefixtures("side_by_side")
+@pytest.mark.parametrize(
+    "trouble",
+    [BrokenProcessPool(), OSError("no more"), LedgerUnavailable("gone"), None],
+)
 def test_what_other_processes_leave_undone_is_done_here(
-    long_path: Path, monkeypatch: pytest.MonkeyPatch
+    long_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: Exception | None
 ) -> None:
-    """Where the system ends one of them, the record is verified all the same."""
+    """Where they fail, or one has not seen what is there, the record is whole all the same."""
     made = leaves._side_by_side
 
-    def dying(*args: Any) -> Iterator[Any]:
-        yield next(made(*args))
-        raise BrokenProcessPool
+    def failing(*args: Any) -> Iterator[Any]:
+        parts = made(*args)
+        yield next(parts)
+        if trouble is not None:
+            raise trouble
+        part = next(parts)
+        part.fault = damaged_file()
+        yield part
 
     with closing(open_store(address(long_path))) as store:
         whole = verify(store)
-        monkeypatch.setattr(leaves, "_side_by_side", dying)
-        assert verify(store) == whole
+        monkeypatch.setattr(leaves, "_side_by_side", failing)
+        assert verify(store, processes=2) == whole
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.usefixtures("side_by_side")
+def test_a_command_reaches_as_far_as_its_events(
+    commanded: Path, processes: int
+) -> None:
+    """Also where its last event is the last of a span, or lies in the next one."""
+    with closing(open_store(address(commanded))) as store:
+        assert verify(store, processes=processes).commands == 121
+    for change, position in (
+        ("UPDATE commands SET last = 257 WHERE last = 256", 257),
+        ("UPDATE commands SET last = 300 WHERE last = 256", 257),
+        ("UPDATE commands SET last = 514 WHERE last = 516", 515),
+        ("UPDATE commands SET last = 520 WHERE last = 516", 517),
+        ("UPDATE commands SET first = 506 WHERE first = 507", 507),
+        ("DELETE FROM commands WHERE first = 257", 257),
+    ):
+        with (
+            damaged_copy(commanded, (change,)) as store,
+            pytest.raises(IntegrityFailure, match="table of commands do not") as fault,
+        ):
+            verify(store, processes=processes)
+        assert fault.value.position == position, change
 
 
 @pytest.mark.pure
@@ -168,12 +241,13 @@ def test_an_error_comes_from_another_process_whole() -> None:
 ENDLESS = """
 import sys
 from ledger import leaves
+from ledger.agreement import StatementRecorded
 from ledger.integrity import verify
 from ledger.store import open_store
-leaves.MANY, leaves.SPAN, leaves.processors = 1, 256, lambda: 2
+leaves.MANY, leaves.SPAN = 1, 256
 store = open_store(sys.argv[1])
-print(verify(store).events, flush=True)
-for _ in leaves._side_by_side(store, [leaves.Span(1, 256, 600)] * 1_000_000):
+print(verify(store, processes=2).events, flush=True)
+for _ in leaves._side_by_side(store, [leaves.Span(1, 256)] * 1_000_000, 2):
     pass
 """
 
@@ -214,7 +288,7 @@ def test_what_is_no_damage_is_not_told_as_such(long_path: Path) -> None:
             driver: Any = connection.connection.dbapi_connection
             driver.set_progress_handler(lambda: 1, 1)
             with pytest.raises(DBAPIError, match="interrupted"):
-                leaves.read_part(connection, leaves.Span(1, 600, 600))
+                leaves.read_part(connection, leaves.Span(1, 600))
             driver.set_progress_handler(None, 0)
         assert verify(store).events == 600
 
@@ -231,6 +305,54 @@ def wait_for(what: Callable[[], Any]) -> Any:
             return found
         time.sleep(0.05)
     raise AssertionError(what)
+
+
+@SQLITE
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.usefixtures("side_by_side")
+def test_a_page_that_cannot_be_read_is_named_by_its_first_event(
+    long_path: Path, tmp_path: Path, processes: int
+) -> None:
+    """The first page of the events, the last, and one between."""
+    copy = tmp_path / "torn.db"
+    for wanted in (1, 300, 600):
+        shutil.copy(long_path, copy)
+        page, first = page_with(copy, wanted)
+        data = bytearray(copy.read_bytes())
+        data[(page - 1) * 4096 : page * 4096] = b"\xff" * 4096
+        copy.write_bytes(data)
+        with (
+            closing(open_store(address(copy))) as store,
+            pytest.raises(IntegrityFailure, match="cannot be read") as fault,
+        ):
+            verify(store, processes=processes)
+        assert fault.value.position == first
+
+
+def page_with(copy: Path, position: int) -> tuple[int, int]:
+    """The page of a file on which an event begins, and the first event on it."""
+    with closing(sqlite3.connect(copy)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        found = connection.execute("SELECT position, data FROM events").fetchall()
+    pages: dict[int, list[int]] = {}
+    whole = copy.read_bytes()
+    for at, data in found:
+        pages.setdefault(whole.index(data) // 4096 + 1, []).append(at)
+    return next((page, min(held)) for page, held in pages.items() if position in held)
+
+
+@SQLITE
+def test_a_head_that_counts_more_than_there_can_be(path: Path) -> None:
+    """What is missing is the first event after those that are there."""
+    change = "UPDATE tree_head SET size = ?, frontier = ?"
+    with (
+        damaged_copy(path, (change, 1 << 62, b"\x01" * 32)) as store,
+        pytest.raises(
+            IntegrityFailure, match="is missing: the tree head counts"
+        ) as fault,
+    ):
+        verify(store)
+    assert fault.value.position == len(rows(path)) + 1
 
 
 @settings(max_examples=150, deadline=None)

@@ -209,6 +209,35 @@ def test_lines_that_are_no_rows_are_among_the_rejected():
 
 
 @pytest.mark.usefixtures("home")
+def test_rejected_lines_keep_every_cell_whatever_the_file_is_like():
+    """JSON lines under any name, rows of unlike keys, a problem column anywhere."""
+    lines = (
+        '{"system": "nvidia/VR-7", "shipment": "S1", "carrier": "x"}\n'
+        '{"system": "nvidia/VR-8"}\nnonsense\n'
+        '{"system": "nvidia/VR-9", "shipment": "S1", "carrier": "a\u2028b"}\r\n'
+    )
+    words = (DEAL, *SHIP, "--continue")
+    fails_only(1, "system", "import", manifest(lines, "racks.json"), *words)
+    kept = Path("racks.rejects.json").read_text(encoding="utf-8").split("\n")
+    assert json.loads(kept[0])["carrier"] == "x"
+    assert json.loads(kept[1])["system"] == "nvidia/VR-8"
+    assert kept[2] == "nonsense"
+    assert json.loads(kept[3])["carrier"] == "a\u2028b"
+    assert kept[4] == ""
+    rows = table("system,problem,carrier,shipment", "nvidia/VR-00001,,c", "n,a,b,c,d")
+    fails_only(1, "system", "import", manifest(rows, "p.csv"), *words)
+    assert Path("p.rejects.csv").read_text() == table(
+        "system,carrier,shipment,problem",
+        "nvidia/VR-00001,,c,It has 3 cells; the header has 4.",
+        "n,a,b,c,d,It has 5 cells; the header has 4.",
+    )
+    rows = table("system,shipment,problem", "nvidia/VR-00001,S1")
+    fails_only(1, "system", "import", manifest(rows, "q.csv"), *words)
+    assert "nvidia/VR-00001,S1,It has 2" in Path("q.rejects.csv").read_text()
+    done("system", "import", "q.rejects.csv", DEAL, *SHIP)
+
+
+@pytest.mark.usefixtures("home")
 def test_a_dry_run_sees_what_an_earlier_chunk_would_record(
     monkeypatch: pytest.MonkeyPatch,
 ):
