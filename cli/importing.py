@@ -126,6 +126,7 @@ def _run(
             "another file with --rejects."
         )
     with session().ledger() as ledger:
+        _check_deal(ledger, deal)
         if go_on:
             _record(ledger, found, requests, problems, actor, form, place)
             return
@@ -138,6 +139,15 @@ def _run(
             _tell(form, step, rows=len(requests), recorded=0, already=0, rejected=0)
         else:
             _record(ledger, found, requests, problems, actor, form, None)
+
+
+def _check_deal(ledger: Ledger, deal: str) -> None:
+    """Say once what every row would say."""
+    from ledger.agreement import Agreement
+    from ledger.event import not_found, stream_of
+
+    if not ledger.load(Agreement, stream_of(Agreement, deal)).exists:
+        raise not_found(Agreement, (deal,))
 
 
 def _pairs(option: str, given: Sequence[str]) -> dict[str, str]:

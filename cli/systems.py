@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import date, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from cli.options import DealId, bitemporal
+from ledger.errors import InvalidValue
 
 if TYPE_CHECKING:
     from cli.output import Row
@@ -52,13 +54,17 @@ def systems(
     from ledger.transcoding import to_builtins
     from projections.fleet import SystemLine
 
+    _check_state(state)
     page = PAGE if limit is None and form == "table" else limit
     asked = {"state": state, "site": site, "order": order}
     params = {**asked, "after": after, "limit": str(limit) if limit else None}
-    with projections() as views, views.reading(as_of, known_at) as reading:
+    with (
+        projections() as views,
+        views.reading(as_of, known_at) as reading,
+        # One more tells whether there are others. Closed before what it reads from is.
+        closing(reading.systems(deal, asked, after, page and page + 1)) as found,
+    ):
         reading.check_known(deal)
-        # One more tells whether there are others.
-        found = reading.systems(deal, asked, after, page and page + 1)
         rows = map(to_builtins, islice(found, page and page + 1))
 
         def told(lines: list[Row], **more: Any) -> Answer:
@@ -82,3 +88,17 @@ def systems(
     if len(lines) > len(shown):
         last = shown[-1]["system"]
         screen(stderr=True).print(f"… more of them: --after {last}")
+
+
+def _check_state(state: str | None) -> None:
+    from ledger.delivery import STATES
+
+    if state is not None and state not in STATES:
+        import difflib
+
+        near = difflib.get_close_matches(state, STATES, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise InvalidValue(
+            f"There is no state {state!r} of a system.{hint} "
+            f"The states are {', '.join(STATES)}."
+        )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from datetime import date
 from sys import intern
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -36,6 +36,8 @@ SystemState = Literal[
     "decommissioned",
 ]
 Outage = Literal["quarantined", "in_rma"]
+STATES: Final = (*get_args(SystemState)[1:], *get_args(Outage))
+"""Every state in which a system can be shown; an outage stands in place of a state."""
 LEFT: Final = frozenset({"rejected", "returned", "replaced", "decommissioned"})
 """The states in which a system is out of its place and of the outage it was in."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -184,7 +185,7 @@ class Reading:
         asked: Mapping[str, str | None],
         after: str | None = None,
         limit: int | None = None,
-    ) -> Iterator[SystemLine]:
+    ) -> Generator[SystemLine]:
         """Systems of a deal by their names: of a `state`, at a `site`, of an `order`.
 
         Of rows that are up to date the database tells these alone.
@@ -200,10 +201,11 @@ class Reading:
                 else value
                 for name, value in given.items()
             }
-            found = page_of(
-                self._connection, FLEET, deal, where, first, f"{SYSTEM}0", limit
-            )
-            yield from map(system_line, found)
+            last = f"{SYSTEM}0"
+            with closing(
+                page_of(self._connection, FLEET, deal, where, first, last, limit)
+            ) as found:
+                yield from map(system_line, found)
             return
         for row in self.book(deal, FLEET).rows(FLEET):
             if isinstance(row, SystemRow) and row.key > first:

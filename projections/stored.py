@@ -7,7 +7,7 @@ the end of any segment, and only the events after it are folded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -259,7 +259,7 @@ def page_of(
     after: str,
     before: str,
     limit: int | None,
-) -> Iterator[Any]:
+) -> Generator[Any]:
     """Rows whose keys lie between two others, filtered and cut off by the database.
 
     `where` says what the first of some fields that is there must be.

@@ -7,11 +7,23 @@ import hashlib
 import io
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_desk import LOI, OPEN, answer, at_home, batch, done, fails, line, opening
+from cli_desk import (
+    LOI,
+    OPEN,
+    answer,
+    at_home,
+    batch,
+    done,
+    fails,
+    line,
+    opening,
+    process,
+)
 from conftest import read_only
 from places import address
 
@@ -192,6 +204,17 @@ def test_systems_are_told_page_by_page(monkeypatch):
     assert shown.stdout.startswith("FICTION")
     assert f"more of them: --after {whole[0]['system']}" in shown.stderr
     assert answer("systems", "milestone-machine", "--site", "nowhere")["rows"] == []
+    said = fails(2, "systems", "milestone-machine", "--state", "shiped")
+    assert "Did you mean 'shipped'?" in said
+
+
+def test_a_page_of_systems_leaves_nothing_open():
+    """Whoever reads no further hears of nothing that could not be closed."""
+    words = ("systems", "milestone-machine", "--limit", "2", "--format", "jsonl")
+    reading = process(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    told, said = reading.communicate(timeout=60)
+    assert len(told.splitlines()) == 2
+    assert b"Error" not in said
 
 
 def test_history_is_told_page_by_page(monkeypatch):

@@ -347,6 +347,17 @@ def test_a_file_that_grows_while_it_is_read_is_refused(
 
 
 @pytest.mark.usefixtures("home")
+def test_a_deal_that_is_not_there_is_told_once():
+    """Not for each of its rows; nor is there a file of rejected ones."""
+    rows = table("system,shipment", "nvidia/VR-00001,S1", "nvidia/VR-00002,S1")
+    said = fails(
+        1, "system", "import", manifest(rows), "acme-orin", *SHIP, "--continue"
+    )
+    assert said.count("not on the record") == 1
+    assert not Path("m.rejects.csv").exists()
+
+
+@pytest.mark.usefixtures("home")
 def test_two_imports_of_one_file_at_once_record_it_once(
     monkeypatch: pytest.MonkeyPatch,
 ):
