@@ -8,27 +8,25 @@ rows of that deal are folded anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from ledger.errors import IntegrityFailure, LedgerUnavailable
-from ledger.event import Event, EventData
+from ledger.errors import LedgerUnavailable
 from ledger.log import read_head
 from projections import stored
-from projections.days import DAYS, Days, forget_days, kept_days
-from projections.history import PAGE, history, marks_by, reversed_by
+from projections.comparison import compare
+from projections.days import DAYS, forget_days
+from projections.history import marks_by
 from projections.reading import Answer, KnownAt, Reading
 from projections.registry import VIEWS, view_named
 from projections.stored import (
     NO_VERSION,
-    Folding,
-    Past,
     disown,
     empty_some,
     forget,
@@ -37,7 +35,8 @@ from projections.stored import (
     tracked,
 )
 from projections.tables import metadata, table_of
-from projections.view import Handler, Rows, View, fold_page
+from projections.view import View
+from projections.window import Window, apart, fold
 
 if TYPE_CHECKING:
     from ledger.store import Store
@@ -46,7 +45,6 @@ WINDOW: Final = 20_000
 """Events that are folded before their rows are written."""
 FOLDED: Final = (*VIEWS, DAYS)
 Progress = Callable[[int, int | None], None]
-_Bound = list[tuple[View, Handler, Rows[Any]]]
 
 
 class ViewStatus(msgspec.Struct, frozen=True):
@@ -68,98 +66,6 @@ def view_tables() -> sa.MetaData:
 
 class _OvertakenError(Exception):
     """Somebody else folded the same events meanwhile."""
-
-
-class _Window:
-    """Events `first` + 1 to `last` folded into the rows of some views, by deal.
-
-    Without a connection the rows are all in memory, as from the first event on.
-    """
-
-    def __init__(
-        self,
-        views: Sequence[View],
-        connection: Connection | None,
-        gone: frozenset[int] = frozenset(),
-    ) -> None:
-        self.views = views
-        self._connection = connection
-        self._gone = gone
-        self._foldings: dict[tuple[str, str], Folding] = {}
-        self._touched: set[tuple[str, str]] = set()
-        self.days = Days(connection) if DAYS in views else None
-        self._bound: dict[tuple[type[EventData], str], _Bound] = {}
-
-    def folding(self, view: View, deal: str) -> Folding:
-        """The rows of a view and a deal."""
-        key = (view.name, deal)
-        if key not in self._foldings:
-            self._foldings[key] = Folding(view, deal, self._connection)
-        self._touched.add(key)
-        return self._foldings[key]
-
-    def take(
-        self, events: Sequence[Event[Any]], *, without: frozenset[str] = frozenset()
-    ) -> None:
-        """Fold events in, all of one segment; those of some deals into no view."""
-        if not events:
-            return
-        segment = segment_of(events[0].position)
-        counted = events
-        if without:
-            counted = [event for event in events if event.deal not in without]
-        if self._connection is not None:
-            self._read_ahead(counted)
-        kinds = {(type(event.data), event.provenance.deal) for event in counted}
-        bound = {kind: self._bind(*kind) for kind in kinds}
-        for event in counted:
-            handlers = bound[type(event.data), event.provenance.deal]
-            if self._gone and event.position in self._gone:
-                handlers = [one for one in handlers if one[0].record]
-            for _, handler, rows in handlers:
-                handler(rows, event)
-        if self.days is not None:
-            self.days.take(events, segment)
-        self.seal(segment)
-
-    def _bind(self, kind: type[EventData], deal: str) -> _Bound:
-        """What takes in a type of event of a deal, each with the rows that it changes."""
-        found = self._bound.get((kind, deal))
-        if found is None:
-            found = self._bound[kind, deal] = [
-                (view, view.handlers[kind], self.folding(view, deal).rows)
-                for view in self.views
-                if kind in view.handlers
-            ]
-        self._touched.update((view.name, deal) for view, _, _ in found)
-        return found
-
-    def _read_ahead(self, events: Sequence[Event[Any]]) -> None:
-        for view in self.views:
-            wanted: dict[str, list[str]] = {}
-            for event in events if view.keys else ():
-                keys = view.keys.get(type(event.data))
-                if keys is not None:
-                    wanted.setdefault(event.provenance.deal, []).extend(keys(event))
-            for deal, some in wanted.items():
-                self.folding(view, deal).rows.ahead(some)
-
-    def seal(self, segment: int) -> None:
-        """Note what changed in a segment, so far."""
-        for key in self._touched:
-            self._foldings[key].seal(segment)
-        self._touched.clear()
-
-    def foldings(self) -> Iterator[Folding]:
-        """Each view's rows of each deal."""
-        yield from self._foldings.values()
-
-    def write(self, connection: Connection) -> None:
-        """Write what changed."""
-        for folding in self._foldings.values():
-            folding.write(connection)
-        if self.days is not None:
-            self.days.write(connection)
 
 
 class Projections:
@@ -236,13 +142,13 @@ class Projections:
                         progress(at - begun, size - begun)
 
                 # What a table still holds of another version is not looked at.
-                window = _Window(group, connection if first else None)
-                _fold(window, connection, (first, last), anew, told)
+                window = Window(group, connection if first else None)
+                fold(window, connection, (first, last), anew, told)
             if self._written(window, known, last):
                 yield last - first
 
     def _written(
-        self, window: _Window, known: dict[str, tuple[int, int]], last: int
+        self, window: Window, known: dict[str, tuple[int, int]], last: int
     ) -> bool:
         """Write a window's rows and move the tracking, in one transaction, if still due.
 
@@ -326,7 +232,7 @@ class Projections:
                         if progress:
                             progress(done + at, total)
 
-                    compared += _compare(connection, views, position, told)
+                    compared += compare(connection, views, position, told)
                     done += position
         return compared
 
@@ -373,136 +279,3 @@ def _end(connection: Connection, first: int, size: int) -> tuple[int, frozenset[
         return begins, frozenset()
     last = min(last, begins + stored.SEGMENT)
     return last, frozenset(mark.deal for mark in found if mark.position <= last)
-
-
-def _fold(
-    window: _Window,
-    connection: Connection,
-    between: tuple[int, int],
-    anew: frozenset[str],
-    told: Callable[[int], None],
-) -> None:
-    """Fold the events between two positions into a window, but for some deals'.
-
-    Their rows are folded anew from their first event, less what is reversed by now.
-    """
-    first, last = between
-    for events in _pages(history(connection, after=first, upto=last)):
-        window.take(events, without=anew)
-        told(events[-1].position)
-    for deal in sorted(anew):
-        for some in apart([view for view in window.views if view is not DAYS]):
-            fresh = _fresh(connection, some, deal, last)
-            for view in some:
-                rows = fresh.pop(view.name)
-                window.folding(view, deal).become(rows, segment_of(last))
-
-
-def apart(views: Iterable[View]) -> list[list[View]]:
-    """Views in groups that are folded together; alone what keeps a row for each system.
-
-    Only one such view is then held in memory.
-    """
-    groups: list[list[View]] = [[]]
-    for view in views:
-        groups.append([view]) if view.keys else groups[0].append(view)
-    return [group for group in groups if group]
-
-
-def _pages(found: Iterator[Event[Any]]) -> Iterator[list[Event[Any]]]:
-    """Events in lists that end where a segment does."""
-    page: list[Event[Any]] = []
-    for event in found:
-        page.append(event)
-        if len(page) >= PAGE or event.position % stored.SEGMENT == 0:
-            yield page
-            page = []
-    if page:
-        yield page
-
-
-def _fresh(
-    connection: Connection, views: Sequence[View], deal: str, upto: int
-) -> dict[str, Rows[Any]]:
-    """A deal's rows in each view, from its first event, less what was reversed by then."""
-    gone = reversed_by(connection, upto, deal)
-    rows: dict[str, Rows[Any]] = {view.name: Rows() for view in views}
-    folds = [(view, rows[view.name]) for view in views]
-    for page in _pages(history(connection, deal, upto=upto)):
-        fold_page(folds, page, gone)
-    return rows
-
-
-def _compare(
-    connection: Connection,
-    views: Sequence[View],
-    position: int,
-    told: Callable[[int], None],
-) -> int:
-    """Hold what is stored of some views against a fold from the first event."""
-    fresh = _Window(views, None, reversed_by(connection, position))
-    reversing = {mark.deal for mark in marks_by(connection, position)}
-    for events in _pages(history(connection, upto=position)):
-        fresh.take(events)
-        for folding in fresh.foldings():
-            # A reversal changes what counts, not what was known before it.
-            if folding.past and folding.deal not in reversing:
-                _compare_past(connection, folding)
-            folding.past.clear()
-        told(events[-1].position)
-    compared = 0
-    for view in views:
-        if view is not DAYS:
-            compared += _compare_rows(connection, view, fresh)
-    if fresh.days is not None:
-        _compare_days(connection, fresh.days)
-    return compared
-
-
-def _compare_rows(connection: Connection, view: View, fresh: _Window) -> int:
-    expected = {
-        (folding.deal, key): version.body
-        for folding in fresh.foldings()
-        if folding.view is view
-        for key, version in folding.versions.items()
-        if version.body is not None
-    }
-    table, many = table_of(view.name), len(expected)
-    query = sa.select(table.c.deal, table.c.key, table.c.body)
-    for deal, key, body in connection.execute(query.order_by(*table.primary_key)):
-        if expected.pop((deal, key), None) != body:
-            raise _wrong(view, deal, key)
-    for deal, key in sorted(expected):
-        raise _wrong(view, deal, key)
-    return many
-
-
-def _compare_past(connection: Connection, folding: Folding) -> None:
-    of_segment: dict[int, dict[str, bytes | None]] = {}
-    for _, _, key, segment, body in folding.past:
-        of_segment.setdefault(segment, {})[key] = body
-    for segment, expected in of_segment.items():
-        kept = Past(connection, folding.view, folding.deal, segment)
-        found = kept.bodies(list(expected))
-        for key, body in expected.items():
-            if found.get(key) != body:
-                raise _wrong(folding.view, folding.deal, key)
-
-
-def _wrong(view: View, deal: str, key: str) -> IntegrityFailure:
-    return IntegrityFailure(
-        f"View {view.name}, deal {deal}, row {key}: the stored row is "
-        "not what the events give. 'accord views rebuild' makes it anew."
-    )
-
-
-def _compare_days(connection: Connection, fresh: Days) -> None:
-    expected = [
-        sorted((*key, day) for key, day in fresh.horizons.items()),
-        sorted(fresh.late),
-    ]
-    if [list(map(tuple, found)) for found in kept_days(connection)] != expected:
-        raise IntegrityFailure(
-            "Which entries came late is not what the events give. "
-            "'accord views rebuild' finds it anew."
-        )

@@ -39,7 +39,7 @@ from ledger.tables import commands
 from ledger.transfer import export, import_
 from projections.projector import Projections, view_tables
 
-MANY = 8_000
+MANY = 20_000
 """Events that take so long to copy that it can be stopped on the way."""
 
 
@@ -501,7 +501,7 @@ def test_killed_at_random_it_ends_as_if_it_had_not_been(desk: Desk, other: str) 
         running = process("copy", desk.url, other)
         if turn < 3:
             # While it starts, and makes the tables.
-            time.sleep(chance.uniform(0.2, 0.6))
+            time.sleep(chance.uniform(0.1, 0.4))
         elif stands[-1] < MANY:
             grown(other, stands[-1])
             time.sleep(chance.uniform(0, 0.02))
