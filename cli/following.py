@@ -46,6 +46,7 @@ class _Following:
         self._take = take
         self._wake: Callable[[], None] | None = None
         self._reached = reached
+        self._lost = False
         self.stopped: int | None = None
 
     @contextmanager
@@ -74,11 +75,15 @@ class _Following:
                 if not self._reached:
                     raise
                 click.echo(f"note: {error} Trying again until it is there.", err=True)
+                self._lost = True
                 self._wait_for_it()
 
     def _follow(self, store: Store) -> None:
         after = self._begin(store)
         self._reached = True
+        if self._lost:
+            click.echo(f"note: it is there again, at position {after:,}.", err=True)
+            self._lost = False
         with store.subscribe(gt=after) as subscription:
             self._wake = subscription.stop
             if self.stopped is None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol, cast
+from urllib.parse import unquote
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
@@ -18,7 +19,8 @@ from sqlalchemy.exc import DBAPIError
 
 from ledger.errors import LedgerUnavailable
 
-_PASSWORD: Final = re.compile(r":[^:@/]*@")
+_PASSWORD: Final = re.compile(r"(?<=:)[^:@/]*(?=@)|(?<=password=)[^&]*")
+_SECRET: Final = ("password", "sslpassword")
 _HOSTS: Final = re.compile(
     r"postgres(?:ql)?(?P<driver>\+\w+)?://(?P<user>[^/@]*@)?"
     r"(?P<hosts>[^/?@]*,[^/?@]*)/(?P<database>[^?]*)(?:\?(?P<query>.*))?"
@@ -154,10 +156,15 @@ def parsed(text: str) -> tuple[URL, Database]:
         url = sa.make_url(_one_host(text))
     except (sa.exc.ArgumentError, ValueError):
         raise LedgerUnavailable(
-            f"{_PASSWORD.sub(':***@', text)!r} is not a database URL. "
-            "Write it as 'sqlite:///accord.db'."
+            f"{_PASSWORD.sub('***', text)!r} is not a database URL. Write it as "
+            "'sqlite:///accord.db' or 'postgresql+psycopg://user@host/database'."
         ) from None
     name = url.get_backend_name()
+    if "@" in unquote(url.database or "") and name != "sqlite":
+        raise LedgerUnavailable(
+            "The database URL has an '@' behind its host. In a password, write '@' as "
+            "%40, '/' as %2F and ':' as %3A."
+        )
     if name not in _MODULES:
         raise LedgerUnavailable(
             f"{shown(url)}: ledgers are kept in SQLite files and in PostgreSQL; use "
@@ -184,4 +191,5 @@ def shown(url: URL) -> str:
     """Where a ledger is, as its user would look for it, without a password."""
     if url.get_backend_name() == "sqlite" and url.database:
         return url.database
+    url = url.difference_update_query(_SECRET)
     return url.render_as_string(hide_password=True).replace("%2F", "/")

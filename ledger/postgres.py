@@ -382,6 +382,11 @@ def sentence(url: URL, error: DBAPIError) -> str:
             return f"{where} stopped what took too long ({said}); {nothing}. Try again."
         case "53100":
             return f"The disk that holds {where} is full; {nothing}."
+        case "42501" if "accord_meta" in said:
+            return (
+                f"{where}: the role {url.username or 'in use'} may not read this ledger "
+                f"({said}). Its keeper grants accord_reader, or accord_writer."
+            )
         case "42501":
             return f"{where}: the role {url.username or 'in use'} may not do that ({said}); {nothing}."
         case "25006" | "0A000":
@@ -396,7 +401,12 @@ def sentence(url: URL, error: DBAPIError) -> str:
 
 
 _UNREACHABLE: Final = (
-    ("password authentication failed|no password supplied", "the password is wrong"),
+    ("no password supplied", "it asks for a password; ~/.pgpass may hold it"),
+    ("password authentication failed", "the password is wrong"),
+    (
+        "permission denied for database",
+        "this role may not connect to it; its owner grants CONNECT on the database",
+    ),
     (r'database ".*" does not exist', "there is no such database; make it first"),
     (r'role ".*" does not exist', "there is no such role"),
     ("pg_hba.conf|authentication failed", "the server does not let you in"),
@@ -404,10 +414,14 @@ _UNREACHABLE: Final = (
     ("starting up|shutting down|recovery mode", "the server is not ready; try again"),
     ("read-only|read-write|hot standby", "no server there takes entries: all stand by"),
     (
+        "invalid (connection|URI)|unrecognized|invalid .* value|bad value",
+        "the URL is not right",
+    ),
+    (
         "Connection refused|No such file|not known|resolve|timeout|No route",
         "no server answers there",
     ),
-    ("invalid (connection|URI)|unrecognized|invalid .* value", "the URL is not right"),
+    ("^connection failed", "there is no connection"),
 )
 """What the driver says where it cannot connect, in the only form that it has: words."""
 

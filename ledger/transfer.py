@@ -146,6 +146,11 @@ def _skip_known(
                 f"The file ends after event {position - 1}, and this ledger has "
                 f"{size}: it is no continuation. Nothing was imported."
             )
+        if not found[1].startswith(b"{"):
+            raise ImportRejected(
+                f"Line {found[0]} is no event: this is no export of a ledger. Nothing "
+                "was imported. A table of systems is for 'accord system import'."
+            )
         if _line(*found) != data:
             raise ImportRejected(
                 f"Line {position} differs from event {position} of this ledger: the "

@@ -108,7 +108,8 @@ def _resolve(teller: _Teller, deal: str, subject: str) -> str:
             f"say which, {' or '.join(found)}."
         )
     names = [*known, *(name.partition("/")[2] for name in known)]
-    near = difflib.get_close_matches(subject, names, n=3)
+    # Short names are alike where half of them is.
+    near = difflib.get_close_matches(subject, names, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     kinds = ", ".join(dict.fromkeys(name.partition("/")[0] for name in known))
     raise NotFound(

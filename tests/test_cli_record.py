@@ -192,6 +192,10 @@ def test_import_refuses_a_fork():
     done("init", *other)
     done(*OPEN, *other)
     assert "Line 1 differs" in fails(1, "import", "record.jsonl", *other)
+    Path("racks.csv").write_text("system,shipment\nnvidia/VR-1,S1\n")
+    said = fails(1, "import", "racks.csv", *other)
+    assert "this is no export of a ledger" in said
+    assert "'accord system import'" in said
 
 
 def test_verify_says_what_it_found_whole():

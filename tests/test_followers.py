@@ -183,6 +183,8 @@ def test_a_follower_outlives_its_server(
     for running in (views, events):
         assert "Trying again until it is there." in said(running, "Trying again")
     made.start()
+    for running in (views, events):
+        assert "it is there again, at position 2." in said(running, "there again")
     desk.store.engine.dispose()
     speak(desk, 3)
     for _ in range(3):

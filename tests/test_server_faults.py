@@ -64,6 +64,9 @@ def guarded() -> Iterator[Server]:
         )
         (made.data / "pg_hba.conf").write_text(rules)
         made.sql("CREATE ROLE eve LOGIN")
+        made.sql("CREATE ROLE fay LOGIN")
+        made.sql("REVOKE CONNECT ON DATABASE deals FROM PUBLIC")
+        made.sql("GRANT CONNECT ON DATABASE deals TO pat, lou")
         made.sql("SELECT pg_reload_conf()")
         yield made
 
@@ -72,7 +75,8 @@ def guarded() -> Iterator[Server]:
     ("user", "name", "said"),
     [
         ("pat:wrong", "deals", "the password is wrong"),
-        ("pat", "deals", "the password is wrong"),
+        ("pat", "deals", "it asks for a password; ~/.pgpass may hold it"),
+        ("fay", "deals", "its owner grants CONNECT on the database"),
         ("ann", "deals", "there is no such role"),
         ("eve", "deals", "the server does not let you in"),
         ("postgres", "none", "there is no such database; make it first"),
@@ -94,9 +98,21 @@ def test_a_password_is_shown_nowhere(guarded: Server) -> None:
     said = done("init", "--db", url).stdout
     assert "exists: 0 events" in said
     assert "right" not in said
-    with pytest.raises(LedgerUnavailable) as refused:
-        parsed("postgresql://pat:right@host:port/deals")
-    assert "right" not in str(refused.value)
+    given = f"{guarded.url('deals', 'pat')}&password=right"
+    assert "exists: 0 events" in (said := done("init", "--db", given).stdout)
+    assert "right" not in said
+    text = refusal(f"{given}&sslmode=bogus")
+    assert "the URL is not" in text
+    assert "password" not in text
+    for url in (
+        "postgresql://pat:right@host:port/deals",
+        "postgresql://pat@host:port/deals?password=right",
+        "postgresql://pat:bright@right/side@localhost/deals",
+    ):
+        with pytest.raises(LedgerUnavailable) as refused:
+            parsed(url)
+        assert "right" not in str(refused.value)
+    assert "%40" in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +123,7 @@ def test_a_password_is_shown_nowhere(guarded: Server) -> None:
         ("postgresql://me@localhost:1,localhost:2/db", "no server answers there"),
         ("postgresql+psycopg://me@/db?host=/nowhere", "no server answers there"),
         ("postgresql://me@localhost:1/db?colour=red", "the URL is not right"),
+        ("postgresql://me@localhost:1/db?connect_timeout=abc", "the URL is not right"),
         ("postgresql+psycopg2://me@localhost/db", "reached with psycopg 3 alone"),
         ("postgresql://me@localhost", "The URL names no database"),
         ("mysql://me@localhost/db", "kept in SQLite files and in PostgreSQL"),

@@ -154,7 +154,7 @@ def _within(cap: Amount, funding: Funding, changed: dict[str, Amount]) -> None:
         raise Refused(
             "FND-02",
             f"Facilities total {total}; the funding cap is {cap}.",
-            todo="Lower a commitment, or amend the cap.",
+            todo="Lower a commitment or close a facility, or amend a cap that is agreed.",
         )
 
 
