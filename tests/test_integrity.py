@@ -230,6 +230,20 @@ def test_a_command_reaches_as_far_as_its_events(
         assert fault.value.position == position, change
 
 
+@pytest.mark.usefixtures("side_by_side")
+@pytest.mark.parametrize("position", [1, 256, 257, 400])
+def test_an_event_that_is_missing_is_named(long_path: Path, position: int) -> None:
+    """The first of a span, the last, and one between: with the one that is next."""
+    gone = ("DELETE FROM events WHERE position = ?", position)
+    said = f"Event {position} is missing; the next is {position + 1}"
+    with (
+        damaged_copy(long_path, gone) as store,
+        pytest.raises(IntegrityFailure, match=said) as fault,
+    ):
+        verify(store)
+    assert fault.value.position == position
+
+
 @pytest.mark.pure
 def test_an_error_comes_from_another_process_whole() -> None:
     """What was found, and where."""
