@@ -25,14 +25,14 @@ from eventsourcing.persistence import StoredEvent
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 
 from benchmarks.pairs import Row
-from ledger.agreement import StatementRecorded
 from ledger.application import Ledger
 from ledger.commands.registry import Request
-from ledger.event import Event
-from ledger.provenance import Provenance
-from ledger.store import create_store
-from ledger.transcoding import proposed, to_builtins
-from ledger.values import Id
+from ledger.domain.agreement import StatementRecorded
+from ledger.domain.event import Event
+from ledger.domain.provenance import Provenance
+from ledger.domain.transcoding import proposed, to_builtins
+from ledger.domain.values import Id
+from ledger.record.store import create_store
 
 BATCH: Final = 1000
 PER_STREAM: Final = 10

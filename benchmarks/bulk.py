@@ -14,7 +14,7 @@ from typing import Any, Final
 from benchmarks.commands import ACCORD, MOST_MB, run
 from benchmarks.pairs import Row
 from benchmarks.reading import DEAL
-from cli.invented import AMY, ANN, BO, CAPACITY, EVE, IVA, MAKER, PAPER, STEPS, TOM
+from cli.demo.invented import AMY, ANN, BO, CAPACITY, EVE, IVA, MAKER, PAPER, STEPS, TOM
 
 SYSTEMS: Final = 10_000
 DAY: Final = "2026-06-01"

@@ -17,9 +17,9 @@ from typing import Any, Final
 from benchmarks.append import FOREIGN
 from benchmarks.commands import ACCORD, run
 from benchmarks.pairs import Row
-from ledger.delivery import Accepted
-from ledger.funding import DisbursementSettled
-from ledger.transcoding import decode
+from ledger.domain.funding import DisbursementSettled
+from ledger.domain.system import Accepted
+from ledger.domain.transcoding import decode
 
 BALANCES: Final = (
     "import sys; from beancount import loader; from beancount.core import realization\n"

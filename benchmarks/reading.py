@@ -24,10 +24,10 @@ from eventsourcing.persistence import (
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 
 from benchmarks.pairs import Row
-from ledger.integrity import verify
-from ledger.leaves import processors
-from ledger.store import open_store
-from ledger.transcoding import decode
+from ledger.audit.integrity import verify
+from ledger.audit.leaves import processors
+from ledger.domain.transcoding import decode
+from ledger.record.store import open_store
 from projections.projector import Projections
 
 PAGE: Final = 1000

@@ -16,12 +16,12 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 
 import msgspec
 
-from ledger.catalogue import AGGREGATES, EVENTS
 from ledger.commands.registry import COMMANDS, COMMON, Command, Parameter
-from ledger.event import EventData
-from ledger.provenance import Provenance
-from ledger.rulebook import RULES
-from ledger.values import Amount, Id, Month, Power, Price, Ratio, Slug, SystemId
+from ledger.domain.catalogue import AGGREGATES, EVENTS
+from ledger.domain.event import EventData
+from ledger.domain.provenance import Provenance
+from ledger.domain.values import Amount, Id, Month, Power, Price, Ratio, Slug, SystemId
+from ledger.rules.rulebook import RULES
 from projections.registry import ANSWERED
 
 WORDS: Final[dict[Any, str]] = {
@@ -54,15 +54,15 @@ VALUES: Final = """\
 ELSEWHERE: Final[dict[str, tuple[str, str]]] = {
     "FND-04": (
         "A step pays for whole blocks alone, clamped to the tranche's size.",
-        "the formula, `ledger/triggers.py`",
+        "the formula, `ledger/domain/triggers.py`",
     ),
     "MIL-04": (
         "Changed evidence voids the sign-offs that were given to the old.",
-        "the aggregate, `ledger/roadmap.py`",
+        "the aggregate, `ledger/domain/milestone.py`",
     ),
     "MIL-05": (
         "A disputed milestone unlocks nothing.",
-        "the evaluation of triggers, `ledger/evaluation.py`",
+        "the evaluation of triggers, `ledger/domain/evaluation.py`",
     ),
     "REC-01": (
         "Entries are never changed and never deleted.",
@@ -86,7 +86,7 @@ ELSEWHERE: Final[dict[str, tuple[str, str]]] = {
     ),
     "REC-10": (
         "An unknown event type or a newer schema stops reading; it is never skipped.",
-        "decoding, `ledger/transcoding.py`",
+        "decoding, `ledger/domain/transcoding.py`",
     ),
 }
 GENERATED: Final = (

@@ -14,13 +14,13 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from cli.checking import CHECKING
-from cli.nouns import NOUNS, NounGroup
-from cli.options import NearestGroup
-from cli.proofs import PROOF
-from cli.reads import READS
-from cli.record import RECORD
-from cli.reference import REFERENCE
+from cli.commands.checking import CHECKING
+from cli.commands.nouns import NOUNS, NounGroup
+from cli.commands.proofs import PROOF
+from cli.commands.reads import READS
+from cli.commands.record import RECORD
+from cli.commands.reference import REFERENCE
+from cli.input.options import NearestGroup
 from cli.session import Session, where_and_who
 from ledger.errors import AccordError, IntegrityFailure, InvalidValue, Refused
 from ledger.version import __version__

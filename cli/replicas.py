@@ -10,7 +10,7 @@ import click
 from ledger.errors import AccordError, LedgerUnavailable
 
 if TYPE_CHECKING:
-    from ledger.store import Store
+    from ledger.record.store import Store
 
 WAIT_S: Final = 30
 """Seconds to wait for a position before giving up."""
@@ -32,7 +32,7 @@ def wait_for(store: Store, position: int) -> None:
 
 def tell_lag(store: Store, primary: str | None) -> None:
     """Say on stderr how far behind a replica is; nothing where it is none."""
-    from ledger.store import open_store
+    from ledger.record.store import open_store
 
     since = store.replayed()
     if primary is None and since is None:

@@ -18,7 +18,7 @@ from ledger.errors import InvalidValue
 
 if TYPE_CHECKING:
     from ledger.application import Ledger
-    from ledger.store import Store
+    from ledger.record.store import Store
 
 DEFAULT_DB: Final = "sqlite:///accord.db"
 
@@ -39,7 +39,7 @@ class Session:
 
     def acting(self) -> str:
         """Who acts, checked; InvalidValue where nobody was named."""
-        from ledger.provenance import Actor
+        from ledger.domain.provenance import Actor
 
         if not self.actor:
             raise InvalidValue(
@@ -50,7 +50,7 @@ class Session:
     @contextmanager
     def store(self, url: str | None = None) -> Iterator[Store]:
         """The store of a ledger that is there."""
-        from ledger.store import open_store
+        from ledger.record.store import open_store
 
         self.opened = True
         store = open_store(url or self.db)
@@ -77,7 +77,7 @@ class Session:
     def ledger(self) -> Iterator[Ledger]:
         """The application on a ledger that is there."""
         from ledger.application import Ledger
-        from ledger.store import open_store
+        from ledger.record.store import open_store
 
         self.opened = True
         ledger = Ledger(open_store(self.db))
@@ -90,7 +90,7 @@ class Session:
     def made(self) -> Iterator[tuple[Ledger, bool]]:
         """The application on a ledger that is made now if need be; whether it was."""
         from ledger.application import Ledger
-        from ledger.store import create_store
+        from ledger.record.store import create_store
         from projections.projector import view_tables
 
         self.opened = True
@@ -107,7 +107,7 @@ class Session:
         prefix = "sqlite:///"
         if self.db.startswith(prefix):
             return os.path.abspath(self.db.removeprefix(prefix))  # noqa: PTH100 - no pathlib at start-up
-        from ledger.database import parsed, shown
+        from ledger.database.dialect import parsed, shown
 
         url, _ = parsed(self.db)
         return shown(url)

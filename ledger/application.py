@@ -24,9 +24,13 @@ from eventsourcing.persistence import (
     Mapper,
 )
 
+from ledger.commands.decision import Decision
 from ledger.commands.registry import Command, Request, find, read_ahead
-from ledger.decision import Decision
-from ledger.delivery import System
+from ledger.domain.event import A, Event, fold
+from ledger.domain.provenance import Actor, Provenance, status_of
+from ledger.domain.system import System
+from ledger.domain.transcoding import decode, to_builtins
+from ledger.domain.values import Slug
 from ledger.errors import (
     AccordError,
     BatchRefused,
@@ -37,14 +41,10 @@ from ledger.errors import (
     OutcomeUnknown,
     Refused,
 )
-from ledger.event import A, Event, fold
-from ledger.mapper import EventMapper
-from ledger.provenance import Actor, Provenance, status_of
-from ledger.refusals import Refusal, note
-from ledger.snapshot import SnapshotMapper, SnapshotRecorder, due, fold_from
-from ledger.store import RecordedCommand, Store, Submission
-from ledger.transcoding import decode, to_builtins
-from ledger.values import Slug
+from ledger.record.mapper import EventMapper
+from ledger.record.refusals import Refusal, note
+from ledger.record.snapshot import SnapshotMapper, SnapshotRecorder, due, fold_from
+from ledger.record.store import RecordedCommand, Store, Submission
 from ledger.version import __version__
 
 TRIES: Final = 5

@@ -18,14 +18,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from ledger.errors import LedgerUnavailable
-from ledger.log import read_head
-from projections import stored
-from projections.comparison import compare
-from projections.days import DAYS, forget_days
-from projections.history import marks_by
-from projections.reading import Answer, KnownAt, Reading
-from projections.registry import VIEWS, view_named
-from projections.stored import (
+from ledger.record.log import read_head
+from projections.engine import stored
+from projections.engine.comparison import compare
+from projections.engine.days import DAYS, forget_days
+from projections.engine.history import marks_by
+from projections.engine.reading import Answer, KnownAt, Reading
+from projections.engine.stored import (
     NO_VERSION,
     disown,
     empty_some,
@@ -34,12 +33,13 @@ from projections.stored import (
     track,
     tracked,
 )
-from projections.tables import metadata, table_of
-from projections.view import View
-from projections.window import Window, apart, fold
+from projections.engine.tables import metadata, table_of
+from projections.engine.view import View
+from projections.engine.window import Window, apart, fold
+from projections.registry import VIEWS, view_named
 
 if TYPE_CHECKING:
-    from ledger.store import Store
+    from ledger.record.store import Store
 
 WINDOW: Final = 20_000
 """Events that are folded before their rows are written."""
@@ -95,7 +95,7 @@ class Projections:
 
         With all views go the snapshots, which are taken again as the record grows.
         """
-        from ledger import snapshot
+        from ledger.record import snapshot
 
         chosen = [view for view in FOLDED if names is None or view.name in names]
         with self.store.writing() as connection:
@@ -213,7 +213,7 @@ class Projections:
 
         Returns how many rows and snapshots were compared.
         """
-        from ledger.snapshot import check_snapshots
+        from ledger.record.snapshot import check_snapshots
 
         compared = check_snapshots(self.store)
         with self.store.reading() as connection:

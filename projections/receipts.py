@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
-from ledger.checkpoint import Checkpoint, checkpoint_at, origin_of
+from ledger.domain.struct import Frozen
 from ledger.errors import AccordError, IntegrityFailure, InvalidValue
-from ledger.logproof import check_origin, own_checkpoint
-from ledger.note import Note
-from ledger.struct import Frozen
+from ledger.proof.checkpoint import Checkpoint, checkpoint_at, origin_of
+from ledger.proof.logproof import check_origin, own_checkpoint
+from ledger.tlog.note import Note
+from projections.engine.reading import Answer
 from projections.projector import Projections
-from projections.reading import Answer
 from projections.registry import view_named
 
 HEADING: Final = "accord receipt v1"

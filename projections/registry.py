@@ -5,27 +5,27 @@ from __future__ import annotations
 from typing import Final
 
 from ledger.errors import InvalidValue
-from projections.books import BOOKS
-from projections.certificates import CERTIFICATES
-from projections.commitment import COMMITMENT
-from projections.conditions import CONDITIONS
-from projections.deals import DEALS
-from projections.distance import DISTANCE
-from projections.drawdowns import DRAWDOWNS
-from projections.fleet import FLEET
-from projections.late_entries import LATE_ENTRIES
-from projections.links import LINKS
-from projections.milestones import MILESTONES
-from projections.obligations import OBLIGATIONS
-from projections.observations import OBSERVATIONS
-from projections.plan import PLAN
-from projections.refused import REFUSED
-from projections.reversals import REVERSALS
-from projections.standing import STANDING
-from projections.statements import STATEMENTS
-from projections.terms import TERMS
-from projections.timeline import TIMELINE
-from projections.view import View
+from projections.engine.view import View
+from projections.views.books import BOOKS
+from projections.views.certificates import CERTIFICATES
+from projections.views.commitment import COMMITMENT
+from projections.views.conditions import CONDITIONS
+from projections.views.deals import DEALS
+from projections.views.distance import DISTANCE
+from projections.views.drawdowns import DRAWDOWNS
+from projections.views.fleet import FLEET
+from projections.views.late_entries import LATE_ENTRIES
+from projections.views.links import LINKS
+from projections.views.milestones import MILESTONES
+from projections.views.obligations import OBLIGATIONS
+from projections.views.observations import OBSERVATIONS
+from projections.views.plan import PLAN
+from projections.views.refused import REFUSED
+from projections.views.reversals import REVERSALS
+from projections.views.standing import STANDING
+from projections.views.statements import STATEMENTS
+from projections.views.terms import TERMS
+from projections.views.timeline import TIMELINE
 
 VIEWS: Final[tuple[View, ...]] = (
     DEALS,

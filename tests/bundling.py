@@ -15,10 +15,10 @@ from zipfile import ZIP_DEFLATED, ZipFile
 from conftest import Desk
 from vandal import small_ledger
 
-from ledger import verifier
-from ledger.bundle import write_bundle
-from ledger.merkle import leaf_hash
-from ledger.note import Note, SignerKey
+from ledger.proof.bundle import write_bundle
+from ledger.tlog import verifier
+from ledger.tlog.merkle import leaf_hash
+from ledger.tlog.note import Note, SignerKey
 
 ACME = SignerKey("acme.example/treasury", bytes(range(32)))
 ORION = SignerKey("orion.example", bytes(range(1, 33)))

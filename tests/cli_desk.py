@@ -66,7 +66,7 @@ def at_home(folder: Path) -> Iterator[None]:
 
 def size() -> int:
     """How many events the ledger in this folder has."""
-    from ledger.store import open_store
+    from ledger.record.store import open_store
 
     store = open_store(address("accord.db"))
     try:

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import psycopg
 
-from ledger.merkle import EMPTY_ROOT
-from ledger.store import create_store
-from ledger.tables import WRITTEN_ONCE, head, metadata
+from ledger.database.tables import WRITTEN_ONCE, head, metadata
+from ledger.record.store import create_store
+from ledger.tlog.merkle import EMPTY_ROOT
 from projections.projector import view_tables
 
 SQLITE: Final = "sqlite"

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from ledger.agreement import (
+from ledger.domain.agreement import (
     Agreement,
     AmendmentTookEffect,
     BecameEffective,
@@ -15,8 +15,8 @@ from ledger.agreement import (
     Opened,
     Terms,
 )
+from ledger.domain.funding import Funding
 from ledger.errors import InvalidValue, NotFound
-from ledger.funding import Funding
 
 PARTIES = ["acme", "orion"]
 TERMS = {
@@ -743,9 +743,9 @@ def test_a_plan_goes_up(desk):
 
 def test_apply_never_refuses(desk):
     """An event about something unknown loads: history must load for ever."""
-    from ledger.catalogue import EVENTS
-    from ledger.event import fold
-    from ledger.transcoding import proposed
+    from ledger.domain.catalogue import EVENTS
+    from ledger.domain.event import fold
+    from ledger.domain.transcoding import proposed
 
     loi(desk)
     (opening, *_) = desk.do("agreement link", relation="complements", other="x")

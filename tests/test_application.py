@@ -11,13 +11,13 @@ from conftest import Desk
 from eventsourcing.persistence import IntegrityError, StoredEvent
 from vandal import SIGNED, TERMS, small_ledger
 
-from ledger.agreement import Agreement, Suspended
 from ledger.application import TRIES, Ledger
-from ledger.decision import Decision
+from ledger.audit.integrity import verify
+from ledger.commands.decision import Decision
+from ledger.domain.agreement import Agreement, Suspended
+from ledger.domain.milestone import Milestone
 from ledger.errors import BatchRefused, InvalidValue, NotFound, Refused
-from ledger.integrity import verify
-from ledger.roadmap import Milestone
-from ledger.store import open_store
+from ledger.record.store import open_store
 
 OPEN: dict[str, Any] = {"title": "T", "capital": ["acme"], "capacity": ["orion"]}
 

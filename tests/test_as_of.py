@@ -20,15 +20,16 @@ from conftest import Desk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ledger.audit.recheck import recheck
+from ledger.custody.transfer import export
+from ledger.domain.event import Reversed
+from ledger.domain.transcoding import decode
 from ledger.errors import AccordError, NotFound
-from ledger.event import Reversed
-from ledger.recheck import recheck
-from ledger.transcoding import decode
-from ledger.transfer import export
-from projections import projector, stored
+from projections import projector
+from projections.engine import stored
+from projections.engine.view import Book, Drawn, Rows
 from projections.projector import Projections
 from projections.registry import VIEWS
-from projections.view import Book, Drawn, Rows
 
 MACHINE, REAL = "milestone-machine", "openai-nvidia"
 
@@ -59,7 +60,7 @@ def naive(lines: list[bytes], deal: str, as_of: Any, known_at: Any, today: date)
 
 def requests(desk: Desk, name: str) -> list[Any]:
     """The commands of a packaged deal."""
-    text = files("cli").joinpath(f"deals/{name}.jsonl").read_text("utf-8")
+    text = files("cli.demo").joinpath(f"{name}.jsonl").read_text("utf-8")
     return [desk.request(**json.loads(line)) for line in text.splitlines()]
 
 

@@ -16,7 +16,10 @@ from hypothesis import strategies as st
 from places import address
 
 from ledger.application import Ledger
-from ledger.books import WEEKDAYS, Books, Calendar
+from ledger.audit.integrity import verify
+from ledger.custody.transfer import export
+from ledger.domain.books import WEEKDAYS, Books, Calendar
+from ledger.domain.transcoding import decode
 from ledger.errors import (
     BatchRefused,
     InvalidValue,
@@ -24,13 +27,10 @@ from ledger.errors import (
     NotFound,
     Refused,
 )
-from ledger.integrity import verify
-from ledger.store import open_store
-from ledger.transcoding import decode
-from ledger.transfer import export
-from projections.late_entries import LATE_ENTRIES
+from ledger.record.store import open_store
+from projections.engine.view import Rows
 from projections.projector import Projections
-from projections.view import Rows
+from projections.views.late_entries import LATE_ENTRIES
 
 QUARTER = {"period": "2025-Q1", "begins_on": "2025-01-01", "ends_on": "2025-03-31"}
 XMAS = ["2025-12-25", "2025-12-26"]
@@ -397,7 +397,7 @@ def test_refusals_on_the_command_line(tmp_path, monkeypatch):
     assert answer("view", "refused", "--db", address("copy.db"))["rows"] == []
     raw = sqlite3.connect("accord.db")
     raw.execute("BEGIN EXCLUSIVE")
-    monkeypatch.setattr("ledger.sqlite.BUSY_S", 0.1)
+    monkeypatch.setattr("ledger.database.sqlite.BUSY_S", 0.1)
     said = fails(1, "agreement", "bring-into-effect", "acme-orion")
     raw.close()
     assert "locked" in said or "could not be noted" in said

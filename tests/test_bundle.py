@@ -30,14 +30,14 @@ from conftest import Desk
 from places import address
 from vandal import many_events, raw
 
-from cli.record import _demos
-from ledger import verifier
-from ledger.bundle import write_bundle
-from ledger.catalogue import EVENTS
+from cli.commands.record import _demos
+from ledger.custody.transfer import export
+from ledger.domain.catalogue import EVENTS
 from ledger.errors import IntegrityFailure, NotFound
-from ledger.merkle import leaf_hash
-from ledger.note import Note
-from ledger.transfer import export
+from ledger.proof.bundle import write_bundle
+from ledger.tlog import verifier
+from ledger.tlog.merkle import leaf_hash
+from ledger.tlog.note import Note
 
 
 def checkpoint(desk: Desk) -> str:
@@ -127,7 +127,7 @@ def test_fiction_is_called_so(desk: Desk, fictional: bool):
 @pytest.mark.parametrize("name", sorted(_demos()))
 def test_packaged_deals_make_good_bundles(desk: Desk, tmp_path: Path, name: str):
     """A real record, and a long fictional one, verify at a stranger's."""
-    from cli.batch import write_batch
+    from cli.input.batch import write_batch
 
     desk.clock.advance(days=365)
     write_batch(desk.ledger, _demos()[name].read_bytes(), None, lambda *_: None)
@@ -332,7 +332,7 @@ def test_the_verifier_is_no_slow_start(folder: Path):
         "import sys; from cli.main import root\n"
         "try: root(['check-bundle', '--help'])\n"
         "except SystemExit: pass\n"
-        "print(sorted({'sqlalchemy', 'ledger.verifier', 'cryptography'} & {*sys.modules}))"
+        "print(sorted({'sqlalchemy', 'ledger.tlog.verifier', 'cryptography'} & {*sys.modules}))"
     )
     root = Path(__file__).parent.parent
     found = subprocess.run(

@@ -25,18 +25,24 @@ from deals import (
     unlocked,
 )
 
-from ledger.capacity import Certificate, Issued, TookEffect, on_basis, unmeasured
-from ledger.decision import Decision
-from ledger.delivery import System, SystemCertified, SystemDecertified
-from ledger.errors import NotFound, Refused
-from ledger.evaluation import recomputed
-from ledger.funding import (
+from ledger.commands.decision import Decision
+from ledger.domain.certificate import (
+    Certificate,
+    Issued,
+    TookEffect,
+    on_basis,
+    unmeasured,
+)
+from ledger.domain.evaluation import recomputed
+from ledger.domain.funding import (
     Funding,
     OverfundingCured,
     OverfundingDeclared,
     TrancheRelocked,
 )
-from ledger.values import Amount, Power, Ratio
+from ledger.domain.system import System, SystemCertified, SystemDecertified
+from ledger.domain.values import Amount, Power, Ratio
+from ledger.errors import NotFound, Refused
 
 DRAFT = {"certificate": "C-1", "accepted_by": "2025-04-30", "on": "2025-05-01"}
 
@@ -293,8 +299,8 @@ def test_no_figure_without_a_basis(desk):
 )
 def test_a_watt_is_converted_once_on_the_total(given, lacking, rated_w):
     """The one conversion rounds down at its end; a basis not agreed converts nothing."""
-    from ledger.agreement import Terms
-    from ledger.transcoding import from_builtins
+    from ledger.domain.agreement import Terms
+    from ledger.domain.transcoding import from_builtins
 
     terms = from_builtins(given, Terms)
     assert unmeasured(terms) == lacking

@@ -10,9 +10,9 @@ import pytest
 from conftest import Desk
 from test_as_of import MACHINE, REAL, play, requests
 
-from cli.replay import within
-from projections import stored
-from projections.changes import (
+from cli.commands.replay import within
+from projections.engine import stored
+from projections.explain.changes import (
     CHANGING,
     Change,
     Player,
@@ -21,10 +21,10 @@ from projections.changes import (
     table_of,
     tables_of,
 )
-from projections.preview import preview
+from projections.explain.preview import preview
 from projections.projector import Projections
 from projections.registry import BY_NAME
-from projections.standing import STANDING
+from projections.views.standing import STANDING
 
 
 @pytest.fixture(scope="module", params=[0, 1, 2], ids=lambda seed: f"seed {seed}")

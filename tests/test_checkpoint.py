@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vandal import raw
 
-from ledger.checkpoint import Checkpoint, checkpoint_at, origin_of
 from ledger.errors import IntegrityFailure, NotFound
-from ledger.logproof import (
+from ledger.proof.checkpoint import Checkpoint, checkpoint_at, origin_of
+from ledger.proof.logproof import (
     MOST_HASHES,
     Consistency,
     Inclusion,
@@ -22,10 +22,10 @@ from ledger.logproof import (
     prove_event,
     prove_growth,
 )
-from ledger.merkle import leaf_hash, root_of
-from ledger.note import SignerKey
-from ledger.proofs import prove_consistency, prove_inclusion
-from ledger.tiles import Tiles
+from ledger.record.tiles import Tiles
+from ledger.tlog.merkle import leaf_hash, root_of
+from ledger.tlog.note import SignerKey
+from ledger.tlog.proofs import prove_consistency, prove_inclusion
 
 KEY = SignerKey.new("acme.example/treasury")
 ROOT = base64.b64encode(bytes(32)).decode()

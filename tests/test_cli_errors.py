@@ -242,9 +242,9 @@ def test_newer_event():
 @pytest.mark.sqlite
 def test_locked_ledger(monkeypatch: pytest.MonkeyPatch):
     """A ledger that another program holds is a sentence, not a wait without end."""
-    import ledger.sqlite
+    import ledger.database.sqlite
 
-    monkeypatch.setattr(ledger.sqlite, "BUSY_S", 0.1)
+    monkeypatch.setattr(ledger.database.sqlite, "BUSY_S", 0.1)
     holder = sqlite3.connect("accord.db")
     holder.execute("BEGIN IMMEDIATE")
     message = fails(1, *OPEN)
@@ -432,10 +432,10 @@ def test_terminal_that_knows_few_letters():
 
 def test_unknown_errors_are_not_hidden(monkeypatch: pytest.MonkeyPatch):
     """A programmer's error is no user's mistake: it keeps its traceback."""
-    import cli.reads
+    import cli.commands.reads
 
     def broken(*_: object) -> None:
         raise TypeError("broken")
 
-    monkeypatch.setattr(cli.reads, "_write", broken)
+    monkeypatch.setattr(cli.commands.reads, "_write", broken)
     assert isinstance(accord("list").exception, TypeError)

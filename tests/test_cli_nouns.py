@@ -11,8 +11,8 @@ import pytest
 from cli_desk import LOI, OPEN, accord, answer, batch, done, fails, line, size
 from places import address
 
+from cli.commands.nouns import NOUNS, NounGroup
 from cli.main import root
-from cli.nouns import NOUNS, NounGroup
 from ledger.commands.registry import COMMANDS, COMMON, MODULES
 
 TAKEN = {*COMMON, "deal", "db", "actor", "form", "format", "dry_run", "help", "command"}

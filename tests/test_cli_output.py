@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.options import parse_moment
-from cli.output import clean, shown, watts
+from cli.input.options import parse_moment
+from cli.screen.output import clean, shown, watts
+from ledger.domain.values import Power
 from ledger.errors import InvalidValue
-from ledger.values import Power
 
 
 @pytest.mark.parametrize(

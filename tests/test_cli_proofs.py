@@ -250,8 +250,8 @@ def resigned(**changed: object) -> None:
     """A receipt with some of what it says changed, and signed again."""
     from msgspec.structs import replace
 
-    from cli.keys import read_signer
-    from ledger.note import Note
+    from cli.input.keys import read_signer
+    from ledger.tlog.note import Note
     from projections.receipts import Receipt
 
     told = Receipt.of(Note.parse(Path("r").read_bytes()))
@@ -287,8 +287,8 @@ def test_a_receipt_with_other_figures_says_what_differs():
 )  # fmt: skip
 def test_what_is_no_receipt_says_so(old, new):
     """A receipt whose lines cannot be read is none, even where it is signed."""
-    from cli.keys import read_signer
-    from ledger.note import Note
+    from cli.input.keys import read_signer
+    from ledger.tlog.note import Note
 
     receipt()
     text = Note.parse(Path("r").read_bytes()).text

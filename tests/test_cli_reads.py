@@ -27,7 +27,7 @@ from cli_desk import (
 from conftest import read_only
 from places import address
 
-from ledger.store import open_store
+from ledger.record.store import open_store
 from projections.projector import Projections
 from projections.registry import VIEWS
 
@@ -199,7 +199,7 @@ def test_systems_are_told_page_by_page(monkeypatch):
     ]
     expected = sum(row["systems"] for row in count if row["state"] == "accepted")
     assert len(answer("systems", "milestone-machine", *early)["rows"]) == expected
-    monkeypatch.setattr("cli.systems.PAGE", 1)
+    monkeypatch.setattr("cli.commands.systems.PAGE", 1)
     shown = done("systems", "milestone-machine")
     assert shown.stdout.startswith("FICTION")
     assert f"more of them: --after {whole[0]['system']}" in shown.stderr
@@ -229,7 +229,7 @@ def test_history_is_told_page_by_page(monkeypatch):
     late = answer("history", "milestone-machine", "--type", "funding", "--limit", "2")
     mine = [row for row in whole if row["type"].startswith("funding.")]
     assert late["rows"] == mine[-2:]
-    monkeypatch.setattr("cli.history.PAGE", 5)
+    monkeypatch.setattr("cli.commands.history.PAGE", 5)
     shown = done("history", "milestone-machine").stdout
     assert f"… earlier ones: --before {whole[-5]['position']}" in shown
     assert shown.count(", recorded ") == 5

@@ -23,8 +23,8 @@ from cli_desk import (
 )
 from places import address
 
+from cli.commands.record import _demos
 from cli.main import root
-from cli.record import _demos
 
 
 @pytest.fixture(autouse=True)
@@ -177,7 +177,7 @@ def test_export_replaces_a_file_only_when_it_is_done(monkeypatch: pytest.MonkeyP
     def broken(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ledger.transfer.export", broken)
+    monkeypatch.setattr("ledger.custody.transfer.export", broken)
     assert "No space left" in fails(1, "export", "record.jsonl")
     assert Path("record.jsonl").read_text() == "old"
     assert sorted(p.name for p in Path().glob("record*")) == ["record.jsonl"]
@@ -226,7 +226,7 @@ def test_views_status_and_rebuild():
 
 def test_progress_shows_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch):
     """What takes longer than a second shows a bar, and only on a terminal."""
-    from cli import progress
+    from cli.screen import progress
 
     assert "\x1b" not in done("init").stderr
     monkeypatch.setattr(progress, "PATIENCE_S", 0.0)

@@ -135,8 +135,8 @@ def test_version():
 
 def test_help_lists_every_command_by_section():
     """Plain help names every command and noun, and shows how to begin."""
+    from cli.commands.nouns import NOUNS
     from cli.main import root
-    from cli.nouns import NOUNS
 
     shown = done("--help").stdout
     for name in (*root.commands, *NOUNS):

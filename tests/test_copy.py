@@ -22,9 +22,12 @@ from places import POSTGRESQL, SQLITE, places
 from servers import DURABLE, server
 from vandal import many_events, raw, small_ledger
 
-from ledger import copying, transfer
 from ledger.application import Ledger
-from ledger.copying import Copied, copy
+from ledger.audit.integrity import verify
+from ledger.custody import copying, transfer
+from ledger.custody.copying import Copied, copy
+from ledger.custody.transfer import export, import_
+from ledger.database.tables import commands
 from ledger.errors import (
     ImportRejected,
     IntegrityFailure,
@@ -32,11 +35,8 @@ from ledger.errors import (
     TryAgain,
     UnknownEvent,
 )
-from ledger.integrity import verify
-from ledger.log import Row, Submission, append, locked_head
-from ledger.store import Store, create_store, open_store
-from ledger.tables import commands
-from ledger.transfer import export, import_
+from ledger.record.log import Row, Submission, append, locked_head
+from ledger.record.store import Store, create_store, open_store
 from projections.projector import Projections, view_tables
 
 MANY = 20_000

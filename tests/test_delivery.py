@@ -11,7 +11,9 @@ import pytest
 from fleet import LINE, SKU, SYSTEM, advance, allocate, opened, ordered
 
 from ledger.application import Ledger
-from ledger.delivery import (
+from ledger.domain.event import fold
+from ledger.domain.sku import Sku
+from ledger.domain.system import (
     Order,
     OrderLine,
     OrderPlaced,
@@ -19,12 +21,10 @@ from ledger.delivery import (
     SerialsAllocated,
     System,
 )
+from ledger.domain.values import Power
 from ledger.errors import InvalidValue, NotFound, Refused
-from ledger.event import fold
-from ledger.rulebook import check
-from ledger.sku import Sku
-from ledger.store import open_store
-from ledger.values import Power
+from ledger.record.store import open_store
+from ledger.rules.rulebook import check
 
 ORDER = {"order": "PO-1", "buyer": "orion", "seller": "nvidia", "lines": [LINE]}
 
@@ -246,9 +246,9 @@ def test_a_decommissioned_system_moves_with_a_reason(desk):
 
 def propose(desk, kind, *ids, data):
     """An event as a command would propose it, judged by the rules alone."""
-    from ledger.decision import Decision
-    from ledger.event import stream_of
-    from ledger.transcoding import proposed
+    from ledger.commands.decision import Decision
+    from ledger.domain.event import stream_of
+    from ledger.domain.transcoding import proposed
 
     decision = Decision(desk.ledger, desk.clock)
     (last,) = desk.ledger.execute(desk.request("order place", **{

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from cli import handbook
-from ledger.catalogue import AGGREGATES, EVENTS
 from ledger.commands.registry import COMMANDS, COMMON
-from ledger.rulebook import CODES
+from ledger.domain.catalogue import AGGREGATES, EVENTS
+from ledger.rules.rulebook import CODES
 from projections.registry import VIEWS
 
 pytestmark = pytest.mark.pure

@@ -13,7 +13,7 @@ from conftest import Desk
 from test_releases import RELEASES
 from vandal import raw, small_ledger
 
-from ledger import sqlite
+from ledger.database import sqlite
 
 
 def examined(url: str) -> tuple[int, dict[str, dict[str, Any]]]:

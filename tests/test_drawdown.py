@@ -19,11 +19,8 @@ from deals import (
     unlocked,
 )
 
-from ledger.funding import (
-    Funding,
-    OverfundingDeclared,
-)
-from ledger.values import Amount
+from ledger.domain.funding import Funding, OverfundingDeclared
+from ledger.domain.values import Amount
 
 ZERO = Amount.parse("0 USD")
 REQUEST, APPROVE, INSTRUCT, SETTLE = draw()

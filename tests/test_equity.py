@@ -15,10 +15,8 @@ from deals import (
     unlocked,
 )
 
-from ledger.funding import (
-    Funding,
-)
-from ledger.values import Amount
+from ledger.domain.funding import Funding
+from ledger.domain.values import Amount
 
 ZERO = Amount.parse("0 USD")
 REQUEST, APPROVE, INSTRUCT, SETTLE = draw()

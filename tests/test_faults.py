@@ -17,12 +17,12 @@ import pytest
 from conftest import Desk
 from vandal import many_events, raw, small_ledger
 
-from ledger import sqlite
 from ledger.application import Ledger
+from ledger.audit.integrity import verify
 from ledger.commands.registry import Request
+from ledger.database import sqlite
 from ledger.errors import LedgerUnavailable
-from ledger.integrity import verify
-from ledger.store import create_store, open_store
+from ledger.record.store import create_store, open_store
 
 pytestmark = pytest.mark.sqlite
 

@@ -18,7 +18,7 @@ from conftest import Desk
 from places import POSTGRESQL, places
 from servers import Server, server
 
-from ledger.store import create_store, open_store
+from ledger.record.store import create_store, open_store
 from projections.projector import Projections, view_tables
 from projections.registry import VIEWS
 

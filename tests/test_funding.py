@@ -16,12 +16,12 @@ from deals import (
     unlocked,
 )
 
-from ledger import funding as events
-from ledger.agreement import Agreement
-from ledger.funding import Funding
-from ledger.transcoding import proposed
-from ledger.triggers import Fixed
-from ledger.values import Amount, Power
+from ledger.domain import funding as events
+from ledger.domain.agreement import Agreement
+from ledger.domain.funding import Funding
+from ledger.domain.transcoding import proposed
+from ledger.domain.triggers import Fixed
+from ledger.domain.values import Amount, Power
 
 DEFINE = "funding define-facility"
 CHANGE = "funding change-commitment"

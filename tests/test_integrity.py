@@ -25,16 +25,16 @@ from places import address
 from sqlalchemy.exc import DBAPIError
 from vandal import damaged_copy, many_events, raw, small_ledger
 
-from ledger import leaves
-from ledger.agreement import StatementRecorded
+from ledger.audit import leaves
+from ledger.audit.integrity import verify
+from ledger.domain.agreement import StatementRecorded
+from ledger.domain.provenance import Provenance
+from ledger.domain.transcoding import proposed
+from ledger.domain.values import Id
 from ledger.errors import IntegrityFailure, LedgerUnavailable, UnknownEvent
-from ledger.integrity import verify
-from ledger.log import Submission, append, locked_head
-from ledger.merkle import EMPTY_ROOT, leaf_hash, root_of
-from ledger.provenance import Provenance
-from ledger.store import Row, open_store
-from ledger.transcoding import proposed
-from ledger.values import Id
+from ledger.record.log import Submission, append, locked_head
+from ledger.record.store import Row, open_store
+from ledger.tlog.merkle import EMPTY_ROOT, leaf_hash, root_of
 
 COUNT = 12
 SQLITE = pytest.mark.sqlite

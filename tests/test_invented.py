@@ -9,10 +9,10 @@ import pytest
 from cli_desk import answer, done, fails
 from places import address
 
-from cli.invented import CHUNK, FIRST_DAY, NAME, chunks
-from ledger.integrity import verify
-from ledger.recheck import recheck
-from ledger.store import open_store
+from cli.demo.invented import CHUNK, FIRST_DAY, NAME, chunks
+from ledger.audit.integrity import verify
+from ledger.audit.recheck import recheck
+from ledger.record.store import open_store
 from projections.projector import Projections
 from projections.registry import VIEWS
 
@@ -92,12 +92,12 @@ def test_it_stands_up_to_every_rule_and_is_called_fiction():
 
 def test_interrupted_it_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch):
     """After some chunks and once more: the same record as in one go."""
-    import cli.invented
+    import cli.demo.invented
 
     whole = list(chunks(600, 0, 1))
-    monkeypatch.setattr(cli.invented, "chunks", lambda *_: iter(whole[:2]))
+    monkeypatch.setattr(cli.demo.invented, "chunks", lambda *_: iter(whole[:2]))
     done("demo", NAME, "--racks", RACKS)
-    monkeypatch.setattr(cli.invented, "chunks", lambda *_: iter(whole))
+    monkeypatch.setattr(cli.demo.invented, "chunks", lambda *_: iter(whole))
     done("demo", NAME, "--racks", RACKS)
     store = open_store(address("accord.db"))
     views = Projections(store)

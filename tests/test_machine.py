@@ -24,12 +24,12 @@ from hypothesis.stateful import (
     rule,
 )
 
+from ledger.audit.integrity import verify
+from ledger.audit.recheck import recheck
+from ledger.custody.transfer import export, import_
+from ledger.domain.transcoding import decode
 from ledger.errors import AccordError
-from ledger.integrity import verify
-from ledger.recheck import recheck
-from ledger.store import create_store
-from ledger.transcoding import decode
-from ledger.transfer import export, import_
+from ledger.record.store import create_store
 from projections.projector import Projections, view_tables
 
 DEALS = ("alpha-one", "beta-two")

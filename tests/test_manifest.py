@@ -17,14 +17,14 @@ from cli_desk import answer, done, fails, process
 from conftest import Desk
 from fleet import SKU, opened
 
-import cli.importing
-from cli.manifests import STEPS, read_manifest
+import cli.commands.importing
+from cli.input.manifests import STEPS, read_manifest
+from ledger.audit.integrity import verify
 from ledger.errors import InvalidValue
-from ledger.integrity import verify
-from ledger.store import open_store
+from ledger.record.store import open_store
+from projections.engine.tables import table_of
 from projections.projector import Projections
 from projections.registry import VIEWS
-from projections.tables import table_of
 
 DEAL = "acme-orion"
 SHIP = ("--step", "ship", "--effective-on", "2025-04-01")
@@ -110,7 +110,7 @@ def test_every_step_from_a_file():
     assert (last["actor"], last["reason"]) == ("amy@orion", "All fine")
     first = answer("history", DEAL, "--type", "system.shipped")["rows"][0]
     assert first["effective_on"] == "2025-04-02"
-    assert STEPS == cli.importing.STEPS
+    assert STEPS == cli.commands.importing.STEPS
 
 
 @pytest.mark.usefixtures("home")
@@ -242,7 +242,7 @@ def test_a_dry_run_sees_what_an_earlier_chunk_would_record(
     monkeypatch: pytest.MonkeyPatch,
 ):
     """Two racks for one place, far apart in the file."""
-    monkeypatch.setattr(cli.importing, "CHUNK", 4)
+    monkeypatch.setattr(cli.commands.importing, "CHUNK", 4)
     day = ("--effective-on", "2025-04-05")
     names = [serial(n) for n in range(10)]
     done("system", "import", manifest(table("system,shipment", *(f"{n},S1" for n in names))), DEAL, *SHIP)  # fmt: skip
@@ -376,9 +376,9 @@ def test_two_imports_of_one_file_at_once_record_it_once(
 @pytest.mark.usefixtures("home")
 def test_ctrl_c_says_how_far_it_came(monkeypatch: pytest.MonkeyPatch):
     """What a chunk did not finish is not written; the same command goes on."""
-    monkeypatch.setattr(cli.importing, "CHUNK", 4)
+    monkeypatch.setattr(cli.commands.importing, "CHUNK", 4)
     name = manifest(table("system,shipment", *(f"{serial(n)},S1" for n in range(10))))
-    record = cli.importing._record_chunk
+    record = cli.commands.importing._record_chunk
     calls = []
 
     def interrupted(*args: Any) -> Any:
@@ -387,7 +387,7 @@ def test_ctrl_c_says_how_far_it_came(monkeypatch: pytest.MonkeyPatch):
             raise KeyboardInterrupt
         return record(*args)
 
-    monkeypatch.setattr(cli.importing, "_record_chunk", interrupted)
+    monkeypatch.setattr(cli.commands.importing, "_record_chunk", interrupted)
     said = fails(130, "system", "import", name, DEAL, *SHIP)
     assert "8 rows are recorded, up to line 9. The same command goes on" in said
     counts = answer("system", "import", name, DEAL, *SHIP)

@@ -13,12 +13,13 @@ from conftest import Desk
 from places import address
 from test_releases import HEADS, RELEASES
 
-from ledger import migration, tables
+from ledger.audit.integrity import verify
+from ledger.custody import migration
+from ledger.custody.migration import migrate
+from ledger.database import tables
 from ledger.errors import IntegrityFailure, LedgerUnavailable
-from ledger.integrity import verify
-from ledger.log import Head
-from ledger.migration import migrate
-from ledger.store import create_store, open_store
+from ledger.record.log import Head
+from ledger.record.store import create_store, open_store
 from projections.projector import Projections, view_tables
 
 OLD = {"0.1.0": 1, "0.2.0": 1, "0.3.0": 2}

@@ -7,10 +7,10 @@ from datetime import date
 import msgspec
 import pytest
 
+from ledger.domain.event import fold
+from ledger.domain.milestone import Achieved, Agreed, Metric, Milestone, Rescheduled
+from ledger.domain.values import Ratio
 from ledger.errors import NotFound
-from ledger.event import fold
-from ledger.roadmap import Achieved, Agreed, Metric, Milestone, Rescheduled
-from ledger.values import Ratio
 
 METRIC = {
     "name": "inference throughput",

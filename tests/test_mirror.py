@@ -12,11 +12,11 @@ from conftest import Desk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ledger.domain.funding import Funding
+from ledger.domain.milestone import Milestone
 from ledger.errors import NotFound, Refused
-from ledger.funding import Funding
-from ledger.roadmap import Milestone
-from projections.commitment import COMMITMENT, DRAWN, TrancheRow
 from projections.projector import Projections
+from projections.views.commitment import COMMITMENT, DRAWN, TrancheRow
 
 WHO = ("ann@acme", "ian@acme", "bo@orion", "amy@orion")
 STEPS: dict[str, dict[str, Any]] = {

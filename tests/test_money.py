@@ -25,16 +25,13 @@ from deals import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger.capacity import Certificate
+from ledger.commands.decision import Decision
 from ledger.commands.registry import find
-from ledger.decision import Decision
+from ledger.domain.certificate import Certificate
+from ledger.domain.evaluation import recomputed
+from ledger.domain.funding import Funding, TrancheUnlocked
+from ledger.domain.values import Amount
 from ledger.errors import Refused
-from ledger.evaluation import recomputed
-from ledger.funding import (
-    Funding,
-    TrancheUnlocked,
-)
-from ledger.values import Amount
 
 ZERO = Amount.parse("0 USD")
 REQUEST, APPROVE, INSTRUCT, SETTLE = draw()
@@ -83,7 +80,7 @@ def test_unlock_beside_revoke_is_decided_again(tmp_path):
 def beside(desk, number):
     """Unlock and revoke at once; afterwards nothing is unlocked that is not carried."""
     from ledger.application import Ledger
-    from ledger.store import open_store
+    from ledger.record.store import open_store
 
     answers = {}
     start = threading.Barrier(2)
@@ -158,8 +155,8 @@ COMMANDS = st.one_of(
 
 
 def from_json(evidence):
-    from ledger.provenance import Evidence
-    from ledger.transcoding import from_builtins
+    from ledger.domain.provenance import Evidence
+    from ledger.domain.transcoding import from_builtins
 
     return from_builtins(evidence, tuple[Evidence, ...])
 

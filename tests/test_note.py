@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.errors import IntegrityFailure, InvalidValue
-from ledger.note import Note, SignerKey, VerifierKey
+from ledger.tlog.note import Note, SignerKey, VerifierKey
 
 pytestmark = pytest.mark.pure
 

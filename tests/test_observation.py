@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from ledger.domain.observation import Observations, PriceObserved
+from ledger.domain.values import Price
 from ledger.errors import NotFound
-from ledger.observation import Observations, PriceObserved
-from ledger.values import Price
 
 SOURCE = [{"title": "A source"}]
 REPORTED = [{"title": "A report", "grade": "R"}]

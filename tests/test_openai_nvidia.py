@@ -9,13 +9,13 @@ from click.testing import CliRunner
 from places import address
 
 from cli.main import root
-from ledger.agreement import Agreement, Superseded
-from ledger.event import stream_of
-from ledger.roadmap import Milestone
-from ledger.store import open_store
-from ledger.transcoding import decode
+from ledger.domain.agreement import Agreement, Superseded
+from ledger.domain.event import stream_of
+from ledger.domain.milestone import Milestone
+from ledger.domain.transcoding import decode
+from ledger.record.store import open_store
 
-FILE = Path(__file__).parent.parent / "cli" / "deals" / "openai-nvidia.jsonl"
+FILE = Path(__file__).parent.parent / "cli" / "demo" / "openai-nvidia.jsonl"
 LINES = [json.loads(line) for line in FILE.read_text("utf-8").splitlines()]
 DEAL, EQUITY = "openai-nvidia", "openai-nvidia-equity-2026"
 ANNOUNCED = date(2025, 9, 22)

@@ -18,14 +18,10 @@ from deals import (
     unlocked,
 )
 
-from ledger.decision import Decision
+from ledger.commands.decision import Decision
+from ledger.domain.funding import Funding, OverfundingCured, OverfundingDeclared
+from ledger.domain.values import Amount
 from ledger.errors import Refused
-from ledger.funding import (
-    Funding,
-    OverfundingCured,
-    OverfundingDeclared,
-)
-from ledger.values import Amount
 
 ZERO = Amount.parse("0 USD")
 REQUEST, APPROVE, INSTRUCT, SETTLE = draw()
@@ -267,7 +263,7 @@ def test_parts_are_of_their_own_facility(desk):
     assert "Tranche W1 is of warrant" in said
     claw = {"clawback": "CB", "facility": "main", "amount": "1m USD"}
     desk.do("funding demand-clawback", **claw)
-    from ledger.funding import ClawbackReceived
+    from ledger.domain.funding import ClawbackReceived
 
     with pytest.raises(Refused, match="FND-16: Clawback CB is of main, not warrant"):
         proposed(

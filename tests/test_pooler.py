@@ -18,9 +18,9 @@ from places import places
 from pooler import SESSIONS, Pooler, pooler
 
 from ledger.application import Ledger
+from ledger.audit.integrity import verify
 from ledger.commands.registry import request_of
-from ledger.integrity import verify
-from ledger.store import Store, open_store
+from ledger.record.store import Store, open_store
 
 pytestmark = pytest.mark.postgresql
 

@@ -8,8 +8,8 @@ import pytest
 from test_merkle import LEAVES, ROOTS
 
 from ledger.errors import IntegrityFailure
-from ledger.merkle import EMPTY_ROOT, leaf_hash, node_hash, root_of
-from ledger.proofs import (
+from ledger.tlog.merkle import EMPTY_ROOT, leaf_hash, node_hash, root_of
+from ledger.tlog.proofs import (
     prove_consistency,
     prove_inclusion,
     root_at,

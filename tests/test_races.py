@@ -22,11 +22,11 @@ from fleet import SKU, SYSTEM, advance, allocate
 from places import SQLITE, places
 
 from ledger.application import Ledger
+from ledger.audit.integrity import verify
+from ledger.audit.recheck import recheck
 from ledger.commands.registry import request_of
 from ledger.errors import Refused
-from ledger.integrity import verify
-from ledger.recheck import recheck
-from ledger.store import Store, open_store
+from ledger.record.store import Store, open_store
 
 ROUNDS = 200
 SLOW_ROUNDS = 20

@@ -8,11 +8,11 @@ from conftest import Desk
 from msgspec.structs import replace
 from test_views import load
 
+from ledger.audit.recheck import recheck
+from ledger.domain.funding import EquityIssued, Funding, TrancheUnlocked
+from ledger.domain.transcoding import proposed
 from ledger.errors import Refused
-from ledger.funding import EquityIssued, Funding, TrancheUnlocked
-from ledger.recheck import recheck
 from ledger.rules.registry import RULES
-from ledger.transcoding import proposed
 from projections.projector import Projections
 
 
@@ -70,7 +70,7 @@ def put(desk, kind, data, like):
 
 def test_a_figure_that_does_not_come_out_is_reported(desk):
     """An unlock, a certificate and equity whose figures are wrong are each named."""
-    from ledger.values import Amount, Power
+    from ledger.domain.values import Amount, Power
 
     deals.unlocked(desk)
     deals.pay(desk)
@@ -115,8 +115,8 @@ def test_what_names_nothing_on_the_record_is_reported(desk):
     """An event of a deal that was never opened is named as not found."""
     deals.funded(desk)
     event = desk.ledger.entry(1)
-    from ledger.observation import EVENTS, Observations
-    from ledger.transcoding import decode
+    from ledger.domain.observation import EVENTS, Observations
+    from ledger.domain.transcoding import decode
 
     assert Observations.kind == "observation"
     assert EVENTS

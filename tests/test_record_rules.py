@@ -10,14 +10,16 @@ import pytest
 from conftest import Desk
 from vandal import SIGNED, TERMS
 
-from ledger.agreement import DefinitiveSigned, Terms
-from ledger.capacity import Issued
-from ledger.catalogue import EVENTS
-from ledger.decision import Decision
+from ledger.commands.decision import Decision
+from ledger.domain.agreement import DefinitiveSigned, Terms
+from ledger.domain.catalogue import EVENTS
+from ledger.domain.certificate import Issued
+from ledger.domain.event import Event, EventData
+from ledger.domain.funding import DisbursementSettled
+from ledger.domain.provenance import Evidence
+from ledger.domain.transcoding import proposed
+from ledger.domain.values import Amount, Id, Power, Slug
 from ledger.errors import Refused
-from ledger.event import Event, EventData
-from ledger.funding import DisbursementSettled
-from ledger.provenance import Evidence
 from ledger.rules.record import (
     EVIDENCE,
     confirmed_by_a_primary_text,
@@ -25,8 +27,6 @@ from ledger.rules.record import (
     not_in_the_future,
 )
 from ledger.rules.registry import RULES
-from ledger.transcoding import proposed
-from ledger.values import Amount, Id, Power, Slug
 
 W = Power(1)
 SIGN: dict[str, Any] = {"signatories": ["acme", "orion"], "terms": TERMS}

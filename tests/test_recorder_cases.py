@@ -14,7 +14,7 @@ from eventsourcing.tests.persistence import (
 )
 from places import POSTGRESQL, SQLITE, address, places
 
-from ledger.store import Store, create_store
+from ledger.record.store import Store, create_store
 
 pytestmark = pytest.mark.pure
 

@@ -14,10 +14,10 @@ from places import address
 from test_application import TRIES, Meddler
 from vandal import raw
 
+from ledger.audit.integrity import verify
+from ledger.custody.transfer import export, import_
 from ledger.errors import BatchRefused, InvalidValue, NotFound, Refused
-from ledger.integrity import verify
-from ledger.store import create_store
-from ledger.transfer import export, import_
+from ledger.record.store import create_store
 from projections.projector import Projections, view_tables
 
 SAID = {"speaker": "x", "text": "x"}
@@ -167,7 +167,7 @@ def test_a_refusal_that_is_not_kept_says_so(folder, monkeypatch):
     """While another program holds the ledger, the refusal is told with a note."""
     raw_connection = sqlite3.connect("accord.db", isolation_level=None)
     raw_connection.execute("BEGIN IMMEDIATE")
-    monkeypatch.setattr("ledger.sqlite.BUSY_S", 0.1)
+    monkeypatch.setattr("ledger.database.sqlite.BUSY_S", 0.1)
     said = fails(1, "agreement", "bring-into-effect", "acme-orion")
     raw_connection.close()
     assert "error: AGR-14" in said

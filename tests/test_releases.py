@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from ledger.catalogue import BY_TAG
-from ledger.integrity import verify
-from ledger.mapper import EventMapper
-from ledger.migration import migrate
-from ledger.store import open_store
-from ledger.transcoding import decode, envelope
+from ledger.audit.integrity import verify
+from ledger.custody.migration import migrate
+from ledger.domain.catalogue import BY_TAG
+from ledger.domain.transcoding import decode, envelope
+from ledger.record.mapper import EventMapper
+from ledger.record.store import open_store
 from projections.projector import Projections, view_tables
 
 pytestmark = pytest.mark.sqlite

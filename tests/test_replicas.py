@@ -12,7 +12,7 @@ from cli_desk import LOI, OPEN, done, fails
 from cluster import Cluster, cluster
 
 from cli import replicas
-from ledger.store import create_store, open_store
+from ledger.record.store import create_store, open_store
 from projections.projector import view_tables
 
 SHOW = ("show", "acme-orion", "--format", "json")

@@ -8,16 +8,16 @@ from deals import ANN, BO, IAN
 from msgspec.structs import replace
 
 from ledger.application import Ledger
-from ledger.capacity import Certificate
-from ledger.decision import Decision
-from ledger.delivery import System
+from ledger.audit.recheck import recheck
+from ledger.commands.decision import Decision
+from ledger.domain.certificate import Certificate
+from ledger.domain.event import Reversed
+from ledger.domain.funding import Funding
+from ledger.domain.reversal import Requested, Reversal
+from ledger.domain.system import System
 from ledger.errors import NotFound, Refused
-from ledger.event import Reversed
-from ledger.funding import Funding
-from ledger.past import Past
-from ledger.recheck import recheck
-from ledger.reversal import Requested, Reversal
-from ledger.rulebook import check
+from ledger.rules.past import Past
+from ledger.rules.rulebook import check
 from projections.projector import Projections
 
 

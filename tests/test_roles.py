@@ -17,9 +17,9 @@ from servers import server as new_server
 from vandal import small_ledger
 
 from ledger.application import Ledger
+from ledger.audit.integrity import verify
 from ledger.errors import LedgerUnavailable, Refused
-from ledger.integrity import verify
-from ledger.store import create_store, open_store
+from ledger.record.store import create_store, open_store
 from projections.projector import Projections, view_tables
 
 pytestmark = pytest.mark.postgresql

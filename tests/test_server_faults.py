@@ -16,9 +16,10 @@ from conftest import Desk
 from places import places
 from servers import Server, server
 
-from ledger import postgres
 from ledger.application import Ledger
-from ledger.database import parsed, shown
+from ledger.audit.integrity import verify
+from ledger.database import postgres
+from ledger.database.dialect import parsed, shown
 from ledger.errors import (
     BatchRefused,
     InvalidValue,
@@ -27,8 +28,7 @@ from ledger.errors import (
     Refused,
     TryAgain,
 )
-from ledger.integrity import verify
-from ledger.store import create_store, open_store
+from ledger.record.store import create_store, open_store
 
 pytestmark = pytest.mark.postgresql
 

@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from cli_desk import done, fails
 from conftest import Desk
 
-from ledger import snapshot
-from ledger.agreement import Agreement
 from ledger.commands.registry import request_of
+from ledger.domain.agreement import Agreement
+from ledger.domain.funding import Funding
 from ledger.errors import IntegrityFailure
-from ledger.funding import Funding
-from ledger.snapshot import EVERY, check_snapshots, pack, unpack
+from ledger.record import snapshot
+from ledger.record.snapshot import EVERY, check_snapshots, pack, unpack
 from projections.projector import Projections
 
 DEAL = "acme-orion"
@@ -94,7 +94,7 @@ def test_every_state_survives_its_bytes(
 
 def lines(name: str) -> list[dict[str, Any]]:
     """The commands of a demo, in order."""
-    text = files("cli").joinpath("deals", f"{name}.jsonl").read_text("utf-8")
+    text = files("cli.demo").joinpath(f"{name}.jsonl").read_text("utf-8")
     return [json.loads(line) for line in text.splitlines() if line.strip()]
 
 

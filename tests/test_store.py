@@ -20,14 +20,20 @@ from places import SQLITE, address
 from servers import ADMIN
 from vandal import many_events, raw, small_ledger
 
-from ledger import postgres, sqlite
-from ledger import store as store_module
+from ledger.audit.integrity import verify
+from ledger.database import postgres, sqlite
+from ledger.database.tables import nodes
+from ledger.domain.transcoding import decode
 from ledger.errors import IntegrityFailure, LedgerUnavailable
-from ledger.integrity import verify
-from ledger.merkle import leaf_hash
-from ledger.store import Store, Submission, create_store, move_tracking, open_store
-from ledger.tables import nodes
-from ledger.transcoding import decode
+from ledger.record import store as store_module
+from ledger.record.store import (
+    Store,
+    Submission,
+    create_store,
+    move_tracking,
+    open_store,
+)
+from ledger.tlog.merkle import leaf_hash
 
 COLUMNS = (
     "{}, stream, version, type, deal, effective_on, recorded_at, data, leaf FROM events"
@@ -241,7 +247,7 @@ def test_a_follower_of_few_topics_passes_the_others_over(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pages are read one after another; events of other types are not looked at twice."""
-    monkeypatch.setattr("ledger.subscription.PAGE", 2)
+    monkeypatch.setattr("ledger.record.subscription.PAGE", 2)
     store = desk.store
     for version in range(1, 8):
         topic = "odd" if version % 2 else "even"

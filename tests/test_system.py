@@ -11,8 +11,9 @@ import pytest
 from fleet import STEPS, SYSTEM, advance, allocate, line, opened, ordered, take
 
 from ledger.application import Ledger
-from ledger.decision import Decision
-from ledger.delivery import (
+from ledger.commands.decision import Decision
+from ledger.domain.event import stream_of
+from ledger.domain.system import (
     Order,
     Registered,
     SerialsAllocated,
@@ -23,12 +24,11 @@ from ledger.delivery import (
     SystemCertified,
     SystemDecertified,
 )
+from ledger.domain.transcoding import proposed
+from ledger.domain.values import Id, Power
 from ledger.errors import NotFound, Refused
-from ledger.event import stream_of
-from ledger.rulebook import RULES, check
-from ledger.store import open_store
-from ledger.transcoding import proposed
-from ledger.values import Id, Power
+from ledger.record.store import open_store
+from ledger.rules.rulebook import RULES, check
 
 PLACE = ("abilene", "hall-1", "P01")
 NEW = "nvidia/VR-9"

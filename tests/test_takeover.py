@@ -25,14 +25,14 @@ import pytest
 from cluster import Cluster, cluster
 
 from ledger.application import Ledger
+from ledger.audit.integrity import verify
+from ledger.audit.recheck import recheck
 from ledger.commands.registry import request_of
+from ledger.domain.transcoding import decode
 from ledger.errors import LedgerUnavailable, OutcomeUnknown, Refused
-from ledger.integrity import verify
-from ledger.proofs import root_at
-from ledger.recheck import recheck
-from ledger.store import Store, create_store, open_store
-from ledger.tiles import Tiles
-from ledger.transcoding import decode
+from ledger.record.store import Store, create_store, open_store
+from ledger.record.tiles import Tiles
+from ledger.tlog.proofs import root_at
 
 pytestmark = pytest.mark.postgresql
 

@@ -14,12 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import inspect as mi
 
-from ledger.catalogue import EVENTS
-from ledger.errors import InvalidValue, UnknownEvent
-from ledger.event import Event, EventData
-from ledger.mapper import EventMapper, EventToStore
-from ledger.provenance import Evidence, Provenance
-from ledger.transcoding import (
+from ledger.domain.catalogue import EVENTS
+from ledger.domain.event import Event, EventData
+from ledger.domain.provenance import Evidence, Provenance
+from ledger.domain.transcoding import (
     decode,
     decode_value,
     encode_value,
@@ -30,7 +28,9 @@ from ledger.transcoding import (
     to_builtins,
     to_json,
 )
-from ledger.values import Amount, Id, Month, Power, Price, Ratio, Slug, SystemId
+from ledger.domain.values import Amount, Id, Month, Power, Price, Ratio, Slug, SystemId
+from ledger.errors import InvalidValue, UnknownEvent
+from ledger.record.mapper import EventMapper, EventToStore
 
 pytestmark = pytest.mark.pure
 

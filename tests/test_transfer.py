@@ -13,11 +13,11 @@ import sqlalchemy as sa
 from places import address
 from vandal import raw
 
-from ledger import transfer
 from ledger.application import Ledger
+from ledger.custody import transfer
+from ledger.custody.transfer import Imported, export, import_
 from ledger.errors import ImportRejected, IntegrityFailure, UnknownEvent
-from ledger.store import Store, create_store
-from ledger.transfer import Imported, export, import_
+from ledger.record.store import Store, create_store
 
 
 @pytest.fixture

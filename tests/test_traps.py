@@ -25,13 +25,13 @@ from eventsourcing.persistence import (
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 from vandal import raw, small_ledger
 
-from ledger.agreement import Agreement
 from ledger.application import Ledger
+from ledger.audit.integrity import verify
+from ledger.domain.agreement import Agreement
+from ledger.domain.transcoding import decode
 from ledger.errors import IntegrityFailure, InvalidValue, Refused
-from ledger.integrity import verify
-from ledger.mapper import EventMapper
-from ledger.store import open_store
-from ledger.transcoding import decode
+from ledger.record.mapper import EventMapper
+from ledger.record.store import open_store
 
 OPEN: dict[str, Any] = {"title": "T", "capital": ["acme"], "capacity": ["orion"]}
 

@@ -18,17 +18,25 @@ from deals import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.agreement import Terms
-from ledger.capacity import Certificate, Counted, Drafted, Issued, TookEffect
-from ledger.decision import Decision
+from ledger.commands.decision import Decision
+from ledger.domain.agreement import Terms
+from ledger.domain.certificate import Certificate, Counted, Drafted, Issued, TookEffect
+from ledger.domain.evaluation import evaluate, recomputed
+from ledger.domain.event import Event, Identity, fold
+from ledger.domain.funding import Funding, TrancheUnlocked
+from ledger.domain.provenance import Provenance
+from ledger.domain.transcoding import from_builtins
+from ledger.domain.triggers import (
+    Fixed,
+    Linear,
+    Step,
+    Trigger,
+    measures,
+    most,
+    unlocked,
+)
+from ledger.domain.values import Amount, Power, Slug, parse_date
 from ledger.errors import Refused
-from ledger.evaluation import evaluate, recomputed
-from ledger.event import Event, Identity, fold
-from ledger.funding import Funding, TrancheUnlocked
-from ledger.provenance import Provenance
-from ledger.transcoding import from_builtins
-from ledger.triggers import Fixed, Linear, Step, Trigger, measures, most, unlocked
-from ledger.values import Amount, Power, Slug, parse_date
 
 UNLOCK = {"command": "funding unlock", "tranche": "T1"}
 FILING = [{"title": "Filing"}]
@@ -112,7 +120,7 @@ class Past:
     """A world of certificates alone, built in memory."""
 
     def __init__(self, terms, *rated):
-        from ledger.agreement import Agreement, BecameEffective, DefinitiveSigned
+        from ledger.domain.agreement import Agreement, BecameEffective, DefinitiveSigned
 
         signed = DefinitiveSigned(signatories=(), terms=terms)
         self.agreement = self.folded(Agreement, "x", signed, BecameEffective())

@@ -14,8 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.errors import InvalidValue
-from ledger.values import (
+from ledger.domain.values import (
     EXPONENTS,
     Amount,
     Id,
@@ -28,6 +27,7 @@ from ledger.values import (
     parse_date,
     scaled_watts,
 )
+from ledger.errors import InvalidValue
 
 pytestmark = pytest.mark.pure
 

@@ -35,9 +35,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger import verifier
-from ledger.note import Note
-from ledger.verifier import ed25519_verifies
+from ledger.tlog import verifier
+from ledger.tlog.note import Note
+from ledger.tlog.verifier import ed25519_verifies
 
 pytestmark = pytest.mark.sqlite
 

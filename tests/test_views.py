@@ -16,15 +16,16 @@ from conftest import Desk, read_only
 from vandal import raw
 
 from ledger.commands.registry import request_of
+from ledger.domain.evaluation import recomputed
+from ledger.domain.funding import TrancheRelocked, TrancheUnlocked
+from ledger.domain.transcoding import decode, to_builtins
 from ledger.errors import IntegrityFailure, InvalidValue, NotFound
-from ledger.evaluation import recomputed
-from ledger.funding import TrancheRelocked, TrancheUnlocked
-from ledger.store import open_store
-from ledger.transcoding import decode, to_builtins
-from projections import projector, stored
+from ledger.record.store import open_store
+from projections import projector
+from projections.engine import stored
+from projections.engine.view import Book, Rows
 from projections.projector import Projections
 from projections.registry import BY_NAME, VIEWS, view_named
-from projections.view import Book, Rows
 
 MACHINE = "milestone-machine"
 FUNDING = ("committed", "unlocked", "requested", "approved", "disbursed")
@@ -41,7 +42,7 @@ CAPACITY = (
 
 def load(desk: Desk, name: str, months: int = 0) -> None:
     """Load a packaged deal; spread over months of recording where asked."""
-    text = files("cli").joinpath(f"deals/{name}.jsonl").read_text("utf-8")
+    text = files("cli.demo").joinpath(f"{name}.jsonl").read_text("utf-8")
     lines = [request_of(json.loads(line)) for line in text.splitlines()]
     desk.clock.now = max(desk.clock.now, datetime(2026, 8, 1, tzinfo=UTC))
     size = max(1, len(lines) // max(1, months)) if months else len(lines)

@@ -16,11 +16,11 @@ from places import address
 from test_as_of import MACHINE, REAL
 from test_views import load
 
-from ledger.capacity import on_basis
+from ledger.domain.certificate import on_basis
 from ledger.errors import NotFound
-from projections.deals import DEALS, agreement_of
+from projections.explain.why import Reason, subjects, why
 from projections.projector import Projections
-from projections.why import Reason, subjects, why
+from projections.views.deals import DEALS, agreement_of
 
 DAYS = (None, date(2023, 8, 1), date(2024, 2, 9), date(2025, 3, 20), date(2025, 12, 1))
 
@@ -229,7 +229,7 @@ def test_the_tree_on_the_command_line(tmp_path, monkeypatch):
     whole = done("why", MACHINE, "disbursed", "--all").stdout
     assert "more systems" not in whole
     assert len(whole) > 2 * len(table)
-    monkeypatch.setattr("projections.why.MOST", 12)
+    monkeypatch.setattr("projections.explain.why.MOST", 12)
     for subject in ("disbursed", "accepted"):
         said = fails(1, "why", MACHINE, subject, "--all")
         assert "More than 12 things stand behind it" in said

@@ -16,11 +16,11 @@ from places import SQLITE, places
 from test_races import in_effect, tranche
 
 from ledger.application import Ledger
+from ledger.audit.integrity import verify
+from ledger.audit.recheck import recheck
 from ledger.commands.registry import request_of
 from ledger.errors import Refused, TryAgain
-from ledger.integrity import verify
-from ledger.recheck import recheck
-from ledger.store import Store, open_store
+from ledger.record.store import Store, open_store
 from projections.projector import Projections
 
 WRITERS = 8

@@ -13,7 +13,7 @@ import psycopg
 from conftest import Desk
 from places import SQLITE, places
 
-from ledger.store import Store, open_store
+from ledger.record.store import Store, open_store
 
 SIGNED = [{"title": "The agreement", "kind": "signed_agreement"}]
 TERMS = {"capacity_floor": "1 GW", "capacity_basis": "rated", "funding_cap": "1bn USD"}

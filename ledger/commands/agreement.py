@@ -7,7 +7,8 @@ from typing import Annotated
 
 import msgspec
 
-from ledger.agreement import (
+from ledger.commands.decision import Decision
+from ledger.domain.agreement import (
     Agreement,
     AmendmentProposed,
     AmendmentSigned,
@@ -39,18 +40,17 @@ from ledger.agreement import (
     TerminationNoticeGiven,
     Terms,
 )
-from ledger.decision import Decision
-from ledger.errors import NotFound
-from ledger.event import Event, EventData
-from ledger.funding import (
+from ledger.domain.event import Event, EventData
+from ledger.domain.funding import (
     CommitmentChanged,
     Funding,
     Tranche,
     TrancheCancelled,
     TrancheRelocked,
 )
-from ledger.terms import amended, commitments, old_value
-from ledger.values import Amount, Id, Slug
+from ledger.domain.terms import amended, commitments, old_value
+from ledger.domain.values import Amount, Id, Slug
+from ledger.errors import NotFound
 
 ConditionId = Annotated[Id, "the condition"]
 AmendmentId = Annotated[Id, "the amendment"]

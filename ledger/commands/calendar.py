@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated
 
-from ledger.books import WEEKDAYS, WEEKEND, Books, HolidaysRecorded, Weekday
-from ledger.decision import Decision
-from ledger.values import Id
+from ledger.commands.decision import Decision
+from ledger.domain.books import WEEKDAYS, WEEKEND, Books, HolidaysRecorded, Weekday
+from ledger.domain.values import Id
 
 
 def record_holidays(

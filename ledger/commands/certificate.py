@@ -6,8 +6,11 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Any
 
-from ledger.agreement import Agreement, Terms
-from ledger.capacity import (
+from ledger.commands.consequences import relock
+from ledger.commands.decision import Decision
+from ledger.commands.reads import Ids, reads
+from ledger.domain.agreement import Agreement, Terms
+from ledger.domain.certificate import (
     Certificate,
     Counted,
     Countersigned,
@@ -17,12 +20,9 @@ from ledger.capacity import (
     TookEffect,
     on_basis,
 )
-from ledger.commands.reads import Ids, reads
-from ledger.consequences import relock
-from ledger.decision import Decision
-from ledger.delivery import System, SystemCertified, SystemDecertified
-from ledger.event import Aggregate, Event, EventData, World
-from ledger.values import Id, Power, Slug, SystemId
+from ledger.domain.event import Aggregate, Event, EventData, World
+from ledger.domain.system import System, SystemCertified, SystemDecertified
+from ledger.domain.values import Id, Power, Slug, SystemId
 
 CertificateId = Annotated[Id, "the certificate"]
 

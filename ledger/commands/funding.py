@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any
 
-from ledger.agreement import Agreement
-from ledger.consequences import cure, declare
-from ledger.decision import Decision
-from ledger.evaluation import evaluate
-from ledger.event import Event, EventData
-from ledger.funding import (
+from ledger.commands.consequences import cure, declare
+from ledger.commands.decision import Decision
+from ledger.domain.agreement import Agreement
+from ledger.domain.evaluation import evaluate
+from ledger.domain.event import Event, EventData
+from ledger.domain.funding import (
     Allocation,
     ClawbackDemanded,
     ClawbackReceived,
@@ -38,9 +38,9 @@ from ledger.funding import (
     TrancheUnlocked,
     TrueUpPosted,
 )
+from ledger.domain.triggers import Formula, Trigger
+from ledger.domain.values import Amount, Id, Price, Slug
 from ledger.rules.lookup import clawback_of, drawdown_of, facility_of, tranche_of
-from ledger.triggers import Formula, Trigger
-from ledger.values import Amount, Id, Price, Slug
 
 FacilityId = Annotated[Id, "the facility"]
 TrancheId = Annotated[Id, "the tranche"]

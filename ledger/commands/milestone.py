@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated
 
-from ledger.agreement import Agreement
-from ledger.decision import Decision
-from ledger.event import EventData
-from ledger.roadmap import (
+from ledger.commands.decision import Decision
+from ledger.domain.agreement import Agreement
+from ledger.domain.event import EventData
+from ledger.domain.milestone import (
     Achieved,
     Agreed,
     Cancelled,
@@ -25,7 +25,7 @@ from ledger.roadmap import (
     Track,
     Waived,
 )
-from ledger.values import Id, Ratio, Slug
+from ledger.domain.values import Id, Ratio, Slug
 
 MilestoneId = Annotated[Id, "the milestone"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ledger.decision import Decision
-from ledger.event import EventData
-from ledger.observation import (
+from ledger.commands.decision import Decision
+from ledger.domain.event import EventData
+from ledger.domain.observation import (
     Attested,
     CorporateEventObserved,
     DefaultCured,
@@ -14,7 +14,7 @@ from ledger.observation import (
     Observations,
     PriceObserved,
 )
-from ledger.values import Id, Price, Slug
+from ledger.domain.values import Id, Price, Slug
 
 DefaultId = Annotated[Id, "the default"]
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from ledger.commands.decision import Decision
 from ledger.commands.registration import register
-from ledger.decision import Decision
-from ledger.delivery import (
+from ledger.domain.event import EventData
+from ledger.domain.sku import Sku
+from ledger.domain.system import (
     LineAsked,
     Order,
     OrderAcknowledged,
@@ -16,9 +18,7 @@ from ledger.delivery import (
     OrderLineChanged,
     OrderPlaced,
 )
-from ledger.event import EventData
-from ledger.sku import Sku
-from ledger.values import Id, Power, Slug, SystemId
+from ledger.domain.values import Id, Power, Slug, SystemId
 
 OrderId = Annotated[Id, "the order"]
 LineNumber = Annotated[int, "the line's number"]

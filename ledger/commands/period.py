@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated
 
-from ledger.books import Books, PeriodClosed, PeriodOpened
-from ledger.decision import Decision
-from ledger.values import Id
+from ledger.commands.decision import Decision
+from ledger.domain.books import Books, PeriodClosed, PeriodOpened
+from ledger.domain.values import Id
 
 PeriodId = Annotated[Id, "the period"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ledger.agreement import Agreement, PlanBaselined, PlanForecast, PlanPoint
-from ledger.decision import Decision
+from ledger.commands.decision import Decision
+from ledger.domain.agreement import Agreement, PlanBaselined, PlanForecast, PlanPoint
 
 Points = Annotated[
     tuple[PlanPoint, ...], "capacity accepted in total by the end of a month"

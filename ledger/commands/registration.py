@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ledger.decision import Decision
-from ledger.delivery import Order, Registered, Replaced, SerialsAllocated, System
-from ledger.event import Event
-from ledger.sku import Sku
-from ledger.values import Id, SystemId
+from ledger.commands.decision import Decision
+from ledger.domain.event import Event
+from ledger.domain.sku import Sku
+from ledger.domain.system import Order, Registered, Replaced, SerialsAllocated, System
+from ledger.domain.values import Id, SystemId
 
 
 def register(

@@ -34,12 +34,12 @@ from ledger.commands import (
     system,
 )
 from ledger.commands.reads import Ids, read_by
-from ledger.delivery import System
+from ledger.domain.event import Aggregate, World
+from ledger.domain.provenance import Evidence, Status
+from ledger.domain.system import System
+from ledger.domain.transcoding import from_builtins
+from ledger.domain.values import SystemId, parse_date
 from ledger.errors import InvalidValue
-from ledger.event import Aggregate, World
-from ledger.provenance import Evidence, Status
-from ledger.transcoding import from_builtins
-from ledger.values import SystemId, parse_date
 
 MODULES: Final = (
     agreement,

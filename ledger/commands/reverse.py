@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ledger.catalogue import BY_KIND
-from ledger.consequences import cure, declare
-from ledger.decision import Decision
+from ledger.commands.consequences import cure, declare
+from ledger.commands.decision import Decision
+from ledger.domain.catalogue import BY_KIND
+from ledger.domain.event import Reversed
+from ledger.domain.funding import Funding
+from ledger.domain.reversal import Approved, Rejected, Requested, Reversal, Target
+from ledger.domain.values import Id
 from ledger.errors import NotFound
-from ledger.event import Reversed
-from ledger.funding import Funding
-from ledger.reliance import reliant
-from ledger.reversal import Approved, Rejected, Requested, Reversal, Target
-from ledger.rulebook import check
-from ledger.values import Id
+from ledger.rules.reliance import reliant
+from ledger.rules.rulebook import check
 
 ReversalId = Annotated[Id, "the reversal"]
 

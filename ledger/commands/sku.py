@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ledger.decision import Decision
-from ledger.sku import Sku, SkuVersioned
-from ledger.values import Id, Power, Slug
+from ledger.commands.decision import Decision
+from ledger.domain.sku import Sku, SkuVersioned
+from ledger.domain.values import Id, Power, Slug
 
 
 def define(

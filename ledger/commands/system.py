@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any
 
+from ledger.commands.decision import Decision
 from ledger.commands.reads import Ids, reads
 from ledger.commands.registration import register
-from ledger.decision import Decision
-from ledger.delivery import (
+from ledger.domain.event import Aggregate, Event, EventData, World
+from ledger.domain.system import (
     AcceptanceTested,
     Accepted,
     ComponentReplaced,
@@ -29,8 +30,7 @@ from ledger.delivery import (
     SlotVacated,
     System,
 )
-from ledger.event import Aggregate, Event, EventData, World
-from ledger.values import Id, Power, SystemId
+from ledger.domain.values import Id, Power, SystemId
 
 AnySystem = Annotated[SystemId, "the system: manufacturer and serial"]
 Ground = Annotated[str, "on what ground"]

@@ -13,7 +13,7 @@ from datetime import date
 from itertools import pairwise
 from typing import Any, Final
 
-from ledger.agreement import (
+from ledger.domain.agreement import (
     BINDING,
     Agreement,
     BecameEffective,
@@ -40,14 +40,14 @@ from ledger.agreement import (
     TerminationNoticeGiven,
     Terms,
 )
-from ledger.capacity import unmeasured
-from ledger.delivery import System
+from ledger.domain.certificate import unmeasured
+from ledger.domain.event import Event, EventData, World
+from ledger.domain.funding import Funding
+from ledger.domain.system import System
+from ledger.domain.triggers import All, AnyOf, CapacityCertified, Trigger
 from ledger.errors import NotFound, Refused
-from ledger.event import Event, EventData, World
-from ledger.funding import Funding
 from ledger.rules.dates import not_before
 from ledger.rules.registry import rule
-from ledger.triggers import All, AnyOf, CapacityCertified, Trigger
 
 NEEDED: Final[dict[type[EventData], frozenset[str]]] = {
     LoiSigned: frozenset({"draft"}),

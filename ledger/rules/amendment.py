@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ledger.agreement import (
+from ledger.domain.agreement import (
     Agreement,
     Amendment,
     AmendmentProposed,
@@ -12,14 +12,14 @@ from ledger.agreement import (
     AmendmentTookEffect,
     AmendmentWithdrawn,
 )
+from ledger.domain.event import Event, World
+from ledger.domain.funding import Funding
+from ledger.domain.terms import commitments
+from ledger.domain.values import Amount
 from ledger.errors import NotFound, Refused
-from ledger.event import Event, World
-from ledger.funding import Funding
 from ledger.rules.agreement import known_party, measurable
 from ledger.rules.dates import not_before
 from ledger.rules.registry import rule
-from ledger.terms import commitments
-from ledger.values import Amount
 
 
 @rule("AGR-14", AmendmentProposed)

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from ledger.books import WEEKDAYS, Books, HolidaysRecorded, PeriodClosed, PeriodOpened
-from ledger.catalogue import EVENTS
+from ledger.domain.books import (
+    WEEKDAYS,
+    Books,
+    HolidaysRecorded,
+    PeriodClosed,
+    PeriodOpened,
+)
+from ledger.domain.catalogue import EVENTS
+from ledger.domain.event import Event, World
 from ledger.errors import Refused
-from ledger.event import Event, World
 from ledger.rules.registry import rule
 
 

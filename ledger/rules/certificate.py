@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ledger.agreement import Agreement, Terms
-from ledger.capacity import (
+from ledger.domain.agreement import Agreement, Terms
+from ledger.domain.certificate import (
     Certificate,
     Countersigned,
     Drafted,
@@ -19,10 +19,10 @@ from ledger.capacity import (
     on_basis,
     unmeasured,
 )
-from ledger.delivery import System, SystemCertified, SystemDecertified
+from ledger.domain.event import Event, EventData, World
+from ledger.domain.provenance import same_person
+from ledger.domain.system import System, SystemCertified, SystemDecertified
 from ledger.errors import Refused
-from ledger.event import Event, EventData, World
-from ledger.provenance import same_person
 from ledger.rules.dates import not_before
 from ledger.rules.registry import rule
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+from ledger.domain.event import Event
 from ledger.errors import Refused
-from ledger.event import Event
 
 
 def not_before(event: Event[Any], day: date | None, what: str) -> None:

@@ -15,11 +15,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ledger.agreement import Agreement, Terms
-from ledger.books import Books, Calendar
-from ledger.errors import Refused
-from ledger.event import Event, EventData, World
-from ledger.funding import (
+from ledger.domain.agreement import Agreement, Terms
+from ledger.domain.books import Books, Calendar
+from ledger.domain.event import Event, EventData, World
+from ledger.domain.funding import (
     Allocation,
     ClawbackDemanded,
     ClawbackReceived,
@@ -40,12 +39,13 @@ from ledger.funding import (
     OverfundingWaived,
     TrueUpPosted,
 )
-from ledger.observation import Observations
-from ledger.provenance import same_person
+from ledger.domain.observation import Observations
+from ledger.domain.provenance import same_person
+from ledger.domain.values import Amount
+from ledger.errors import Refused
 from ledger.rules.dates import not_before
 from ledger.rules.lookup import drawdown_of, facility_of, new, tranche_of
 from ledger.rules.registry import rule
-from ledger.values import Amount
 
 NEEDED: Final[dict[type[EventData], frozenset[DrawdownState]]] = {
     DrawdownApproved: frozenset({"requested"}),

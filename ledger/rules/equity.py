@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from ledger.domain.event import Event, World
+from ledger.domain.funding import EquityCancelled, EquityIssued, Funding
+from ledger.domain.values import Amount
 from ledger.errors import Refused
-from ledger.event import Event, World
-from ledger.funding import EquityCancelled, EquityIssued, Funding
 from ledger.rules.dates import not_before
 from ledger.rules.lookup import drawdown_of, equity_of, facility_of
 from ledger.rules.registry import rule
-from ledger.values import Amount
 
 
 @rule("FND-16", EquityIssued)

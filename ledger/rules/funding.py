@@ -13,10 +13,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ledger.agreement import Agreement, AmendmentTookEffect, DefinitiveSigned
-from ledger.errors import Refused
-from ledger.event import Event, World
-from ledger.funding import (
+from ledger.domain.agreement import Agreement, AmendmentTookEffect, DefinitiveSigned
+from ledger.domain.event import Event, World
+from ledger.domain.funding import (
     CommitmentChanged,
     FacilityClosed,
     FacilityDefined,
@@ -26,11 +25,8 @@ from ledger.funding import (
     TrancheDefined,
     TrancheExpired,
 )
-from ledger.rules.dates import not_before
-from ledger.rules.lookup import facility_of, new, tranche_of
-from ledger.rules.registry import rule
-from ledger.terms import commitments
-from ledger.triggers import (
+from ledger.domain.terms import commitments
+from ledger.domain.triggers import (
     All,
     AnyOf,
     CapacityCertified,
@@ -41,7 +37,11 @@ from ledger.triggers import (
     Step,
     Trigger,
 )
-from ledger.values import Amount, Power
+from ledger.domain.values import Amount, Power
+from ledger.errors import Refused
+from ledger.rules.dates import not_before
+from ledger.rules.lookup import facility_of, new, tranche_of
+from ledger.rules.registry import rule
 
 OPEN_DRAWS: Final = frozenset({"requested", "approved", "instructed"})
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ledger import agreement as agreed
-from ledger import capacity, delivery, funding, roadmap, sku
-from ledger.agreement import Agreement, Scope
-from ledger.catalogue import EVENTS
+from ledger.domain import agreement as agreed
+from ledger.domain import certificate, funding, milestone, sku, system
+from ledger.domain.agreement import Agreement, Scope
+from ledger.domain.catalogue import EVENTS
+from ledger.domain.event import Event, EventData, World
 from ledger.errors import Refused
-from ledger.event import Event, EventData, World
 from ledger.rules.dates import not_before
 from ledger.rules.registry import rule
 
@@ -26,16 +26,16 @@ SCOPED: Final[dict[type[EventData], Scope]] = {
     funding.DrawdownRequested: "draw",
     funding.DrawdownApproved: "draw",
     funding.DisbursementInstructed: "draw",
-    delivery.OrderPlaced: "delivery",
-    delivery.SerialsAllocated: "delivery",
-    delivery.Shipped: "delivery",
-    delivery.Installed: "delivery",
-    delivery.Energised: "delivery",
-    delivery.Accepted: "delivery",
-    roadmap.Agreed: "milestone",
-    roadmap.EvidenceSubmitted: "milestone",
-    roadmap.SignedOff: "milestone",
-    roadmap.Achieved: "milestone",
+    system.OrderPlaced: "delivery",
+    system.SerialsAllocated: "delivery",
+    system.Shipped: "delivery",
+    system.Installed: "delivery",
+    system.Energised: "delivery",
+    system.Accepted: "delivery",
+    milestone.Agreed: "milestone",
+    milestone.EvidenceSubmitted: "milestone",
+    milestone.SignedOff: "milestone",
+    milestone.Achieved: "milestone",
 }
 # After the end: what is neither winding down nor a mere statement is refused.
 NOT_AFTER_THE_END: Final = (
@@ -49,24 +49,24 @@ NOT_AFTER_THE_END: Final = (
     agreed.RightRecorded,
     agreed.PlanBaselined,
     agreed.PlanForecast,
-    roadmap.Proposed,
-    roadmap.Agreed,
-    roadmap.Rescheduled,
-    roadmap.Rebaselined,
-    roadmap.EvidenceSubmitted,
-    roadmap.SignedOff,
-    roadmap.Achieved,
+    milestone.Proposed,
+    milestone.Agreed,
+    milestone.Rescheduled,
+    milestone.Rebaselined,
+    milestone.EvidenceSubmitted,
+    milestone.SignedOff,
+    milestone.Achieved,
     sku.SkuVersioned,
-    delivery.OrderPlaced,
-    delivery.OrderAcknowledged,
-    delivery.OrderLineChanged,
-    delivery.SerialsAllocated,
-    delivery.Registered,
-    delivery.Shipped,
-    capacity.Drafted,
-    capacity.Issued,
-    capacity.Countersigned,
-    capacity.TookEffect,
+    system.OrderPlaced,
+    system.OrderAcknowledged,
+    system.OrderLineChanged,
+    system.SerialsAllocated,
+    system.Registered,
+    system.Shipped,
+    certificate.Drafted,
+    certificate.Issued,
+    certificate.Countersigned,
+    certificate.TookEffect,
     funding.FacilityDefined,
     funding.TrancheDefined,
     funding.TrancheUnlocked,
@@ -79,9 +79,9 @@ NOT_AFTER_THE_END: Final = (
 # revocation of a certificate (CER-06) with what follows from it (FND-12).
 NOT_AFTER_THE_CLOSE: Final = (
     *NOT_AFTER_THE_END,
-    *(event for event in delivery.PHYSICAL if event not in NOT_AFTER_THE_END),
-    delivery.OrderClosed,
-    delivery.OrderCancelled,
+    *(event for event in system.PHYSICAL if event not in NOT_AFTER_THE_END),
+    system.OrderClosed,
+    system.OrderCancelled,
     funding.DisbursementSettled,
     funding.EquityIssued,
 )

@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
+from ledger.domain.funding import Clawback, Drawdown, Equity, Facility, Funding, Tranche
 from ledger.errors import Refused
-from ledger.funding import (
-    Clawback,
-    Drawdown,
-    Equity,
-    Facility,
-    Funding,
-    Tranche,
-)
 
 T = TypeVar("T")
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ledger.agreement import Agreement
-from ledger.errors import Refused
-from ledger.event import Event, EventData, World
-from ledger.provenance import same_person
-from ledger.roadmap import (
+from ledger.domain.agreement import Agreement
+from ledger.domain.event import Event, EventData, World
+from ledger.domain.milestone import (
     Achieved,
     Agreed,
     Cancelled,
@@ -29,6 +27,8 @@ from ledger.roadmap import (
     SignedOff,
     Waived,
 )
+from ledger.domain.provenance import same_person
+from ledger.errors import Refused
 from ledger.rules.dates import not_before
 from ledger.rules.registry import rule
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ledger.agreement import Agreement
-from ledger.errors import Refused
-from ledger.event import Event, World
-from ledger.observation import (
+from ledger.domain.agreement import Agreement
+from ledger.domain.event import Event, World
+from ledger.domain.observation import (
     Attested,
     CorporateEventObserved,
     DefaultCured,
@@ -19,6 +18,7 @@ from ledger.observation import (
     Observations,
     PriceObserved,
 )
+from ledger.errors import Refused
 from ledger.rules.dates import not_before
 from ledger.rules.registry import rule
 

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ledger.errors import Refused
-from ledger.event import Event, World
-from ledger.funding import (
+from ledger.domain.event import Event, World
+from ledger.domain.funding import (
     ClawbackDemanded,
     ClawbackReceived,
     DisbursementInstructed,
@@ -26,10 +25,11 @@ from ledger.funding import (
     OverfundingWaived,
     TrueUpPosted,
 )
+from ledger.domain.values import Amount
+from ledger.errors import Refused
 from ledger.rules.dates import not_before
 from ledger.rules.lookup import clawback_of, drawdown_of, facility_of, new
 from ledger.rules.registry import rule
-from ledger.values import Amount
 
 CURES: Final = (OverfundingWaived, ClawbackDemanded, ClawbackReceived, TrueUpPosted)
 

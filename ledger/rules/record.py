@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ledger import agreement, capacity, delivery, funding
-from ledger.catalogue import EVENTS
+from ledger.domain import agreement, certificate, funding, system
+from ledger.domain.catalogue import EVENTS
+from ledger.domain.event import Event, EventData, World
 from ledger.errors import Refused
-from ledger.event import Event, EventData, World
 from ledger.rules.registry import rule
 
 EVIDENCE: Final[dict[type[EventData], str]] = {
     agreement.DefinitiveSigned: "signed_agreement",
-    capacity.Issued: "engineer_certificate",
+    certificate.Issued: "engineer_certificate",
     funding.DisbursementSettled: "bank_confirmation",
 }
 
 
 # Physical events are kept out of the future by UNT-05.
-@rule("REC-11", *(event for event in EVENTS if event not in delivery.PHYSICAL))
+@rule("REC-11", *(event for event in EVENTS if event not in system.PHYSICAL))
 def not_in_the_future(world: World, event: Event[Any]) -> None:
     """An event is a fact: its day has begun somewhere on earth."""
     if event.on > world.latest_day:

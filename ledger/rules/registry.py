@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from ledger.event import Event, EventData, World
+from ledger.domain.event import Event, EventData, World
 
 Rule = Callable[[World, Event[Any]], None]
 R = TypeVar("R", bound=Callable[..., None])

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from ledger.domain.event import Event, Reversed, World
+from ledger.domain.provenance import same_person
+from ledger.domain.reversal import (
+    EVENTS,
+    Approved,
+    Rejected,
+    Requested,
+    Reversal,
+    Target,
+)
 from ledger.errors import Refused
-from ledger.event import Event, Reversed, World
-from ledger.provenance import same_person
-from ledger.reliance import reliant, reversed_among
-from ledger.reversal import EVENTS, Approved, Rejected, Requested, Reversal, Target
 from ledger.rules.dates import not_before
 from ledger.rules.registry import check, rule
+from ledger.rules.reliance import reliant, reversed_among
 
 MOST_NAMED = 8
 """Entries that a refusal names one by one; of more it tells how many."""

@@ -12,8 +12,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ledger.agreement import Agreement, Terms
-from ledger.delivery import (
+from ledger.domain.agreement import Agreement, Terms
+from ledger.domain.event import Event, EventData, World
+from ledger.domain.provenance import same_person
+from ledger.domain.sku import Sku
+from ledger.domain.system import (
     LEFT,
     PHYSICAL,
     AcceptanceTested,
@@ -39,12 +42,9 @@ from ledger.delivery import (
     SystemCertified,
 )
 from ledger.errors import Refused
-from ledger.event import Event, EventData, World
-from ledger.provenance import same_person
 from ledger.rules.dates import not_before
-from ledger.rules.delivery import terms_of
+from ledger.rules.order import terms_of
 from ledger.rules.registry import rule
-from ledger.sku import Sku
 
 ON_SITE: Final = frozenset({"received", "installed", "energised", "accepted"})
 LIVE: Final = ON_SITE | {"allocated", "shipped"}

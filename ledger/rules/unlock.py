@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from ledger.agreement import Agreement
+from ledger.domain.agreement import Agreement
+from ledger.domain.evaluation import evaluate, recomputed
+from ledger.domain.event import Event, World
+from ledger.domain.funding import Funding, Tranche, TrancheRelocked, TrancheUnlocked
+from ledger.domain.triggers import Step
+from ledger.domain.values import Amount
 from ledger.errors import Refused
-from ledger.evaluation import evaluate, recomputed
-from ledger.event import Event, World
-from ledger.funding import Funding, Tranche, TrancheRelocked, TrancheUnlocked
 from ledger.rules.dates import not_before
 from ledger.rules.lookup import facility_of, tranche_of
 from ledger.rules.registry import rule
-from ledger.triggers import Step
-from ledger.values import Amount
 
 
 @rule("FND-13", TrancheUnlocked)

@@ -1,0 +1,1 @@
+"""Deals to look at: packaged ones, and one made up."""

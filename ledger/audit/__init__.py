@@ -1,0 +1,1 @@
+"""Checking a record: hash by hash, and judged again."""

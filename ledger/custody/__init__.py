@@ -1,0 +1,1 @@
+"""Keeping a ledger: carry in and out, copy, migrate, examine."""

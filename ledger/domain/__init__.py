@@ -1,0 +1,1 @@
+"""The nouns: events with what each changes, the states they make, values."""

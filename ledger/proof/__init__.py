@@ -1,0 +1,1 @@
+"""What is made of our record for strangers: checkpoints, bundles, proofs."""

@@ -1,0 +1,1 @@
+"""The store: what is remembered, and in which order."""

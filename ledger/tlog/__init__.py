@@ -1,0 +1,1 @@
+"""What a stranger knows: Merkle trees, signed notes, proofs, the verifier."""

@@ -1,0 +1,1 @@
+"""How any view is folded, stored and asked; knows no view."""

@@ -1,0 +1,250 @@
+"""What a view is: a question, a fold of events into rows, and the answer drawn from them.
+
+A fold is pure: handlers take the rows of one deal and an event, and know no SQL, so the
+same fold serves the stored view, an as-of answer and a rebuild. It is total: what it
+looks for may not have happened yet. An answer may draw on the rows of several views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import date
+from functools import cached_property
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from ledger.domain.event import Event, EventData
+from ledger.domain.struct import Frozen
+from ledger.domain.transcoding import decode_value
+
+R = TypeVar("R", bound="FoldRow")
+
+
+class FoldRow(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A row that a fold keeps; `key` names it within its view and deal."""
+
+    key: str
+
+
+class Source(Protocol):
+    """Where rows come from that are not in memory yet."""
+
+    def one(self, key: str) -> Any:
+        """The row of a key, or None."""
+
+    def many(self, keys: Sequence[str]) -> Iterable[Any]:
+        """The rows of some keys, without those that are not there."""
+
+    def all(self) -> Iterable[Any]:
+        """Every row."""
+
+
+class Rows(Generic[R]):
+    """The rows of one view and one deal; what changed is noted in `touched`."""
+
+    def __init__(self, source: Source | None = None) -> None:
+        self._source = source
+        self._rows: dict[str, R | None] = {}
+        self._whole = source is None
+        self.touched: set[str] = set()
+
+    def get(self, key: str) -> R | None:
+        """The row of a key; to change it, `put` it again."""
+        if key not in self._rows:
+            if self._whole or self._source is None:
+                return None
+            self._rows[key] = self._source.one(key)
+        return self._rows[key]
+
+    def ahead(self, keys: Iterable[str]) -> None:
+        """Read rows that are looked at next, in few queries."""
+        if self._whole or self._source is None:
+            return
+        unknown = dict.fromkeys(key for key in keys if key not in self._rows)
+        self._rows.update(unknown)
+        for row in self._source.many(list(unknown)):
+            self._rows[row.key] = row
+
+    def put(self, row: R) -> None:
+        """Add or replace a row."""
+        self._rows[row.key] = row
+        self.touched.add(row.key)
+
+    def drop(self, key: str) -> None:
+        """Take a row away, if it is there."""
+        if self.get(key) is not None:
+            self._rows[key] = None
+            self.touched.add(key)
+
+    def __iter__(self) -> Iterator[R]:
+        if not self._whole and self._source is not None:
+            for row in self._source.all():
+                self._rows.setdefault(row.key, row)
+            self._whole = True
+        return iter(sorted(filter(None, self._rows.values()), key=_key))
+
+
+def _key(row: FoldRow) -> str:
+    return row.key
+
+
+Handler = Callable[[Rows[Any], Event[Any]], None]
+Keys = Callable[[Event[Any]], Iterable[str]]
+H = TypeVar("H", bound=Handler)
+
+
+class Book:
+    """The rows of every view of one deal, at one position: what answers draw on.
+
+    `as_of` is the day that the answer is about; `limited` tells whether what was so
+    only later is left out.
+    """
+
+    def __init__(
+        self,
+        deal: str,
+        rows: dict[str, Rows[Any]],
+        as_of: date,
+        *,
+        limited: bool = False,
+    ) -> None:
+        self.deal = deal
+        self._rows = rows
+        self.as_of = as_of
+        self.limited = limited
+
+    def reaches(self, day: str) -> bool:
+        """Whether a day, in ISO form, is within what the answer takes in."""
+        return not self.limited or day <= self.as_of.isoformat()
+
+    def rows(self, view: View) -> Rows[Any]:
+        """The rows that a view's fold keeps."""
+        return self._rows[view.name]
+
+
+class Drawn(msgspec.Struct, frozen=True):
+    """What a view answers of one deal: rows, control totals, and about the deal."""
+
+    rows: list[Any]
+    totals: dict[str, Any] = {}
+    about: Any = None
+
+
+L = TypeVar("L", bound=Frozen)
+
+
+def line_of(kind: type[L], row: FoldRow) -> L:
+    """A line of an answer whose fields the row has under the same names."""
+    return kind(**{name: getattr(row, name) for name in kind.__struct_fields__})
+
+
+class View:
+    """A view: its name, version and question; its fold; how its answer is drawn.
+
+    `kept` is the type of the rows that the fold keeps, `row` that of the answer's, and
+    `key` the columns that name a row of it. A view of the `record` itself folds what
+    was reversed too; any other leaves it out.
+    """
+
+    def __init__(
+        self, name: str, version: int, question: str, kept: Any, *, record: bool = False
+    ) -> None:
+        self.name = name
+        self.version = version
+        self.question = question
+        self.kept = kept
+        self.record = record
+        self.key: tuple[str, ...] = ()
+        self.row: type[Frozen] = Frozen
+        self.handlers: dict[type[EventData], Handler] = {}
+        self.keys: dict[type[EventData], Keys] = {}
+        self.reads: tuple[View, ...] = ()
+        self.draw: Callable[[Book], Drawn]
+
+    @cached_property
+    def decoder(self) -> msgspec.json.Decoder[Any]:
+        """What reads the rows that the fold keeps; made once, where a row is read."""
+        return msgspec.json.Decoder(self.kept, dec_hook=decode_value)
+
+    def on(
+        self, *events: type[EventData], reads: Keys | None = None
+    ) -> Callable[[H], H]:
+        """Bind a handler to types of event.
+
+        What `reads` names of an event are keys of rows that the handler looks at: many
+        of them are then read at once. Nothing but speed depends on it.
+        """
+
+        def bind(handler: H) -> H:
+            for event in events:
+                self.handlers[event] = handler
+                if reads is not None:
+                    self.keys[event] = reads
+            return handler
+
+        return bind
+
+    def answer(
+        self, row: type[Frozen], *reads: View, key: tuple[str, ...]
+    ) -> Callable[[Callable[[Book], Drawn]], Any]:
+        """Bind the function that draws the answer: its row, what it reads, its key."""
+
+        def bind(function: Callable[[Book], Drawn]) -> Callable[[Book], Drawn]:
+            self.row = row
+            self.key = key
+            self.reads = reads
+            self.draw = function
+            return function
+
+        return bind
+
+    def counts(self, event: Event[Any], gone: AbstractSet[int]) -> bool:
+        """Whether an event counts here, where those at some positions are reversed."""
+        return self.record or event.position not in gone
+
+    def looked_at(self, events: Iterable[Event[Any]]) -> Iterator[str]:
+        """Keys of rows that the handlers of some events look at, as far as they say."""
+        if self.keys:
+            for event in events:
+                keys = self.keys.get(type(event.data))
+                if keys is not None:
+                    yield from keys(event)
+
+    def fold(self, rows: Rows[Any], event: Event[Any]) -> None:
+        """Take one event in."""
+        handler = self.handlers.get(type(event.data))
+        if handler is not None:
+            handler(rows, event)
+
+    def with_reads(self) -> dict[str, View]:
+        """This view and all that its answer reads, however indirectly, by name."""
+        found: dict[str, View] = {}
+        waiting: list[View] = [self]
+        while waiting:
+            view = waiting.pop()
+            if view.name not in found:
+                found[view.name] = view
+                waiting.extend(view.reads)
+        return found
+
+
+def fold_page(
+    folds: Sequence[tuple[View, Rows[Any]]],
+    page: Iterable[Event[Any]],
+    gone: AbstractSet[int],
+) -> None:
+    """Take events in, each into the rows of those views that handle its type."""
+    of: dict[type[EventData], list[tuple[View, Handler, Rows[Any]]]] = {}
+    for event in page:
+        kind = type(event.data)
+        if kind not in of:
+            of[kind] = [
+                (view, view.handlers[kind], rows)
+                for view, rows in folds
+                if kind in view.handlers
+            ]
+        for view, handler, rows in of[kind]:
+            if view.counts(event, gone):
+                handler(rows, event)

@@ -1,0 +1,32 @@
+"""What a deal's standing would be: as it is, and with the proposed events on top."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ledger.domain.event import Event
+from ledger.record.store import Store
+from projections.engine.history import marks
+from projections.engine.reading import Reading
+from projections.engine.view import Drawn
+from projections.views.standing import STANDING
+
+
+def preview(
+    store: Store, deal: str, proposed: Sequence[Event[Any]]
+) -> tuple[Drawn, Drawn]:
+    """The standing of a deal now, and once these events were recorded, too."""
+    mine = [event for event in proposed if event.deal == deal]
+    with store.reading() as connection:
+        reading = Reading(connection, store)
+        book = reading.book(deal, STANDING)
+        before = STANDING.draw(book)
+        taken_back = list(marks(mine))
+        if taken_back:
+            then = Reading(connection, store, today=reading.day, reversing=taken_back)
+            book = then.book(deal, STANDING)
+        for event in mine:
+            for view in STANDING.with_reads().values():
+                view.fold(book.rows(view), event)
+        return before, STANDING.draw(book)

@@ -1,0 +1,455 @@
+"""Why is a figure what it is: from the figure back through events to evidence.
+
+A rung is the sum of its parts: the figures of the tree's first branches add up to it,
+for capacity before they are converted on the agreement's basis. Below that, each thing
+stands with its own events, newest first, and with what it relied on.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from ledger.domain import agreement as agreed
+from ledger.domain.catalogue import BY_KIND
+from ledger.domain.event import Event
+from ledger.domain.provenance import Evidence
+from ledger.domain.struct import Frozen
+from ledger.domain.transcoding import stamp_time, to_builtins
+from ledger.domain.values import Amount
+from ledger.errors import InvalidValue, NotFound
+from projections.engine.reading import Reading
+from projections.explain.lineage import MIXED, NAMED, Lineage
+from projections.explain.things import Things, moved
+from projections.views.certificates import CERTIFICATES, certified_watts
+from projections.views.commitment import DRAWN, CashRow, money_of, plain
+from projections.views.deals import agreement_of
+from projections.views.distance import next_trigger
+from projections.views.fleet import FLEET, SystemRow, order_of, rungs_to, totals_of
+from projections.views.standing import STANDING
+from projections.views.terms import TERMS
+
+LADDERS: Final = ("funding", "capacity", "shares")
+TERM: Final = "term"
+MANY: Final = 10
+"""Things of one kind that are told one by one."""
+MOST: Final = 2000
+"""Things that one tree tells at most, also where all are asked for."""
+LISTED: Final = 1000
+"""Things of one kind among which a name is looked for that is not quite right."""
+SET_TERMS: Final = (agreed.DefinitiveSigned, agreed.AmendmentTookEffect)
+_PAID: Final = {"requested": "requested", "approved": "approved", "disbursed": "paid"}
+_MORE: Final = {"to_recipient": 1, "to_provider": -1, "clawback": -1}
+
+
+class Reason(Frozen, omit_defaults=False):
+    """A branch of the tree: a figure, a thing, or an event, and what stands behind it.
+
+    An event has a `position`, a thing a `state`; `figure` is in `unit`: what a thing
+    stands at, by how much an event moved it. `cause` is the position of the event that
+    brought it about. `see` tells that what stands behind it was told further up. `note`
+    is how a figure came about, or what is missing.
+    """
+
+    what: str
+    figure: str | None = None
+    unit: str | None = None
+    state: str | None = None
+    note: str | None = None
+    position: int | None = None
+    effective_on: date | None = None
+    recorded_at: str | None = None
+    actor: str | None = None
+    status: str | None = None
+    reason: str | None = None
+    cause: int | None = None
+    evidence: tuple[Evidence, ...] = ()
+    see: bool = False
+    because: tuple[Reason, ...] = ()
+
+
+def why(reading: Reading, deal: str, subject: str, *, whole: bool = False) -> Reason:
+    """The tree behind a subject; NotFound names what there is instead.
+
+    Of many alike only the first are told, and how many more there are, if not `whole`.
+    InvalidValue where the whole would be more than `MOST` things.
+    """
+    teller = _Teller(reading, deal, whole=whole)
+    return teller.tell(_resolve(teller, deal, subject))
+
+
+def subjects(reading: Reading, deal: str) -> list[str]:
+    """What of a deal can be asked about; of its systems and the like the first."""
+    return list(_Teller(reading, deal).known())
+
+
+def _resolve(teller: _Teller, deal: str, subject: str) -> str:
+    """The full name of a subject, `tranche/T1`, from the name that was given."""
+    if teller.knows(subject):
+        return subject
+    known = list(teller.known())
+    found = dict.fromkeys(
+        [
+            *(name for name in known if name.partition("/")[2] == subject),
+            *(f"{kind}/{subject}" for kind in BY_KIND),
+        ]
+    )
+    found = dict.fromkeys(filter(teller.knows, found))
+    if len(found) == 1:
+        return next(iter(found))
+    if found:
+        raise NotFound(
+            f"{subject!r} is the name of several things of {deal}: "
+            f"say which, {' or '.join(found)}."
+        )
+    names = [*known, *(name.partition("/")[2] for name in known)]
+    # Short names are alike where half of them is.
+    near = difflib.get_close_matches(subject, names, n=3, cutoff=0.5)
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    kinds = ", ".join(dict.fromkeys(name.partition("/")[0] for name in known))
+    raise NotFound(
+        f"{deal} has nothing by the name of {subject!r}.{hint} "
+        f"Its kinds are {kinds}; write KIND/NAME."
+    )
+
+
+class _Teller:
+    """Tells the tree; what was told once is referred to afterwards."""
+
+    def __init__(self, reading: Reading, deal: str, *, whole: bool = False) -> None:
+        self._reading = reading
+        self._book = book = reading.book(deal, STANDING, TERMS)
+        self._lineage = Lineage(deal, reading)
+        self._whole = whole
+        self._money = money_of(book)
+        self._rungs = {f"{r.ladder}/{r.rung}": r for r in STANDING.draw(book).rows}
+        self._clauses = dict(self._values())
+        self._things = Things(book, self._money)
+        self._told: set[str] = set()
+
+    def known(self) -> Iterator[str]:
+        """Subjects: rungs, threads, and the terms; of each kind of stream the first."""
+        yield from self._rungs
+        yield from self._lineage.named
+        for kind in BY_KIND:
+            if kind not in MIXED:
+                for stream in self._reading.streams(self._book.deal, kind, LISTED):
+                    name = stream.rpartition("/")[2]
+                    yield f"{kind}/{name}" if kind in NAMED else stream
+        yield from (f"{TERM}/{clause}" for clause in self._clauses)
+
+    def knows(self, name: str) -> bool:
+        """Whether there is a rung, a term or a thread of that name."""
+        kind, _, rest = name.partition("/")
+        if kind == TERM:
+            return rest in self._clauses
+        return name in self._rungs or bool(self._lineage.events(name))
+
+    def tell(self, name: str) -> Reason:
+        """A rung, a term, or a thread."""
+        kind, _, rest = name.partition("/")
+        if kind in LADDERS:
+            return self._rung(name, rest)
+        if kind == TERM:
+            return self._term(name, rest)
+        return self._thread(name, asked=True)
+
+    def _thread(self, name: str, *, asked: bool = False) -> Reason:
+        """A thing: its events, newest first, and what it relied on."""
+        events = self._lineage.events(name)
+        told = Reason(what=name, **self._things.stand(name, events)._asdict())
+        if name in self._told:
+            return replace(told, note=None, see=True)
+        self._told.add(name)
+        self._check_size(len(self._told))
+        others = self._lineage.relied_on(name, flags=asked)
+        because = (
+            *map(self._event, reversed(events)),
+            *self._some(others, MANY if asked else 1),
+        )
+        return replace(told, because=because)
+
+    def _check_size(self, things: int) -> None:
+        if things > MOST:
+            raise InvalidValue(
+                f"More than {MOST:,} things stand behind it, too many for one tree. "
+                "Without --all the first of them are told and the rest added up; "
+                f"'accord systems {self._book.deal}' lists every system."
+            )
+
+    def _some(self, names: Iterator[str], systems: int) -> Iterator[Reason]:
+        """Things that others relied on; of many alike the first."""
+        told: Counter[str] = Counter()
+        for name in names:
+            kind = name.partition("/")[0]
+            most = systems if kind == "system" else MANY
+            if not self._whole and told[kind] >= most:
+                told[kind] += 1
+            elif self._lineage.events(name):
+                told[kind] += 1
+                yield self._thread(name)
+        for kind, many in told.items():
+            left = many - (systems if kind == "system" else MANY)
+            if left > 0 and not self._whole:
+                yield _more(kind, left)
+
+    def _event(self, event: Event[Any]) -> Reason:
+        """An event as a leaf: what happened, when, by whom, on what evidence."""
+        recorded = event.identity.recorded_at
+        provenance = event.provenance
+        figure, unit = moved(event)
+        return Reason(
+            what=event.data.tag(),
+            figure=figure,
+            unit=unit,
+            position=event.position,
+            effective_on=event.on,
+            recorded_at=stamp_time(recorded) if recorded else None,
+            actor=f"{provenance.actor}@{provenance.party}",
+            status=provenance.status,
+            reason=provenance.reason,
+            cause=self._lineage.position_of(provenance.causation),
+            evidence=provenance.evidence,
+        )
+
+    # The rungs of the standing.
+    def _rung(self, name: str, rung: str) -> Reason:
+        told = self._rungs[name]
+        ladder = name.partition("/")[0]
+        if ladder == "capacity":
+            parts, note = self._capacity(rung)
+        else:
+            parts, note = list(self._funding(told.unit, rung)), None
+        if not parts:
+            note = self._lacking(ladder, rung, told.unit)
+        return Reason(
+            what=name,
+            figure=told.quantity,
+            unit=told.unit,
+            note=note,
+            because=tuple(parts),
+        )
+
+    def _lacking(self, ladder: str, rung: str, unit: str) -> str:
+        """Why a rung is empty, where that is simple to say."""
+        said = "nothing has come this far"
+        if rung == "committed":
+            state = agreement_of(self._book).shown_state.replace("_", " ")
+            return f"{said}: the agreement is {state}"
+        waits = next_trigger(self._book, unit)
+        if ladder == "capacity" or rung == "announced" or waits is None:
+            return said
+        return f"{said}; next is {waits}"
+
+    def _funding(self, unit: str, rung: str) -> Iterator[Reason]:
+        """The parts of a rung of money or shares, which add up to it."""
+        facilities = [f for f in self._money.facilities if f.commitment.unit == unit]
+        names = {facility.facility for facility in facilities}
+        if rung == "announced":
+            yield from self._announced("funding_cap", unit)
+        elif rung == "committed":
+            amounts = [(f, self._money.committed(f)) for f in facilities]
+            for facility, amount in amounts:
+                if amount:
+                    yield self._part(f"facility/{facility.facility}", amount)
+            if not any(f.status == "confirmed" for f in facilities):
+                yield from self._bound("funding_cap", unit)
+        elif rung == "unlocked":
+            for tranche in self._money.tranches:
+                if tranche.facility in names and tranche.unlocked:
+                    yield self._part(f"tranche/{tranche.tranche}", tranche.unlocked)
+        else:
+            yield from self._drawn(names, _PAID[rung])
+
+    def _drawn(self, facilities: set[str], rung: str) -> Iterator[Reason]:
+        """Drawdowns that reached a rung, less what went back, and what was added."""
+        for row in self._money.drawdowns:
+            if row.facility in facilities and row.state in DRAWN[rung]:
+                left = row.amount - row.returned
+                yield self._part(f"drawdown/{row.drawdown}", left)
+        for cash in self._money.cash:
+            if cash.facility in facilities:
+                yield self._cash(cash)
+
+    def _cash(self, cash: CashRow) -> Reason:
+        sign = "" if _MORE[cash.kind] > 0 else "-"
+        thread = self._lineage.thread_at(int(cash.key.rpartition("/")[2]))
+        told = self._thread(thread)
+        return _with(told, f"{sign}{plain(cash.amount)}", cash.amount.unit)
+
+    def _part(self, thread: str, amount: Amount) -> Reason:
+        return _with(self._thread(thread), plain(amount), amount.unit)
+
+    def _announced(self, field: str, unit: str) -> Iterator[Reason]:
+        """The event that announced a figure: the letter of intent, else the agreement."""
+        intended = agreement_of(self._book).indicative is not None
+        yield from self._from_terms(field, unit, intended=intended)
+
+    def _bound(self, field: str, unit: str) -> Iterator[Reason]:
+        """The event whose terms bind a figure, where a rung counts that figure."""
+        told = "funding/committed" if field == "funding_cap" else "capacity/committed"
+        if self._rungs[told].quantity.strip("0."):
+            yield from self._from_terms(field, unit, intended=False)
+
+    def _from_terms(self, field: str, unit: str, *, intended: bool) -> Iterator[Reason]:
+        """The last event that set the terms, with the figure that it gave a field."""
+        events = [
+            event
+            for event in self._terms_set()
+            if isinstance(event.data, agreed.LoiSigned) == intended
+        ]
+        for event in events[-1:]:
+            value = getattr(event.data.terms, field)
+            text = "" if value is None else str(value)
+            if text.endswith(f" {unit}"):
+                yield _with(self._event(event), text.removesuffix(f" {unit}"), unit)
+
+    def _terms_set(self) -> list[Event[Any]]:
+        """The events that set terms, as the folds take them in: in recorded order."""
+        found = [
+            event
+            for thread in self._lineage.named.values()
+            for event in thread
+            if isinstance(event.data, agreed.LoiSigned)
+            or (isinstance(event.data, SET_TERMS) and event.confirmed)
+        ]
+        return sorted(found, key=lambda event: event.position)
+
+    # Capacity.
+    def _capacity(self, rung: str) -> tuple[list[Reason], str | None]:
+        """The parts of a rung of capacity in rated watts, and how they are converted."""
+        if rung == "announced":
+            return list(self._announced("capacity_floor", "W")), None
+        if rung == "committed":
+            return list(self._bound("capacity_floor", "W")), None
+        if rung == "certified":
+            counted = [row for row in self._book.rows(CERTIFICATES) if row.counts]
+            most = len(counted) if self._whole else MANY
+            parts = [
+                _with(self._thread(f"certificate/{row.key}"), str(row.rated), "W")
+                for row in counted[:most]
+            ]
+            if counted[most:]:
+                left = sum(row.rated for row in counted[most:])
+                parts.append(_more("certificate", len(counted[most:]), str(left)))
+            total = certified_watts(self._book)
+        else:
+            parts = list(self._delivered(rung))
+            total = int(self._rungs[f"capacity/{rung}"].quantity)
+        return parts, self._converted(parts, total)
+
+    def _delivered(self, rung: str) -> Iterator[Reason]:
+        """Orders, or systems; of many systems those that are alike, added up."""
+        if rung == "ordered":
+            yield from self._ordered()
+            return
+        groups = [
+            group
+            for group in totals_of(self._book).groups.values()
+            if rung in rungs_to(group.shown_state)
+        ]
+        many = sum(group.systems for group in groups)
+        if self._whole:
+            self._check_size(many)
+        elif many > MANY:
+            for group in groups:
+                alike = f"{group.site} {group.sku} v{group.sku_version}"
+                yield Reason(
+                    what=f"systems/{alike.strip()}",
+                    figure=str(group.watts),
+                    unit="W",
+                    state=group.shown_state,
+                    note=f"{group.systems:,} systems; --all shows them",
+                )
+            return
+        for row in self._book.rows(FLEET):
+            if isinstance(row, SystemRow) and rung in rungs_to(row.shown_state):
+                yield _with(self._thread(row.key), str(row.watts), "W")
+
+    def _ordered(self) -> Iterator[Reason]:
+        names = self._reading.streams(self._book.deal, "order", LISTED)
+        orders = [name.rpartition("/")[2] for name in names]
+        most = len(orders) if self._whole else MANY
+        told = 0
+        for name in orders[:most]:
+            order = order_of(self._book, name)
+            if order is not None:
+                told += order.ordered
+                yield self._thread(f"order/{name}")
+        left = totals_of(self._book).ordered - told
+        if orders[most:]:
+            yield _more("order", len(orders[most:]), str(left))
+
+    def _converted(self, parts: Sequence[Reason], total: int) -> str | None:
+        rated = sum(int(part.figure or 0) for part in parts)
+        terms = agreement_of(self._book).known_terms
+        if not parts or terms.capacity_basis in {"rated", "unspecified"}:
+            return None
+        ratios = [f"× {terms.overhead_ratio} overhead"] if terms.overhead_ratio else []
+        if terms.capacity_basis == "facility" and terms.pue:
+            ratios.append(f"× {terms.pue} PUE")
+        basis = terms.capacity_basis.replace("_", " ")
+        return f"{rated} W rated {' '.join(ratios)} = {total} W on the basis {basis}"
+
+    # Terms.
+    def _values(self) -> Iterator[tuple[str, tuple[str, Event[Any]]]]:
+        """Each clause with its value in force and the event that set it."""
+        found: dict[str, tuple[str, Event[Any]]] = {}
+        for event in self._terms_set():
+            plain_terms = to_builtins(event.data.terms)
+            others = {one["name"]: one["text"] for one in plain_terms.pop("other", ())}
+            now = {
+                name: value if isinstance(value, str) else _text(value)
+                for name, value in {**plain_terms, **others}.items()
+            }
+            # A definitive agreement sets every term anew, even to what was intended.
+            kept = {} if isinstance(event.data, agreed.DefinitiveSigned) else found
+            found = {
+                name: kept[name]
+                if name in kept and kept[name][0] == value
+                else (value, event)
+                for name, value in now.items()
+            }
+        yield from found.items()
+
+    def _term(self, name: str, clause: str) -> Reason:
+        value, event = self._clauses[clause]
+        number, _, unit = value.partition(" ")
+        figures = clause in {"funding_cap", "capacity_floor"}
+        thread = self._lineage.thread_at(event.position)
+        return Reason(
+            what=name,
+            figure=number if figures else value,
+            unit=unit if figures else None,
+            because=(
+                self._thread(thread)
+                if thread.startswith("amendment/")
+                else self._event(event),
+            ),
+        )
+
+
+def _more(kind: str, many: int, watts: str | None = None) -> Reason:
+    """In place of what is not told one by one."""
+    return Reason(
+        what=f"{kind}/…",
+        figure=watts,
+        unit=watts and "W",
+        note=f"{many:,} more {kind}s; --all shows them",
+    )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _with(told: Reason, figure: str, unit: str) -> Reason:
+    """A branch with the part of its figure that counts here."""
+    return replace(told, figure=figure, unit=unit)
