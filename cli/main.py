@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Sequence
-from typing import Any, Final, NoReturn
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any, Final, NamedTuple, NoReturn
 
 import click
 
-from cli.commands.checking import CHECKING
 from cli.commands.nouns import NOUNS, NounGroup
-from cli.commands.proofs import PROOF
-from cli.commands.reads import READS
-from cli.commands.record import RECORD
-from cli.commands.reference import REFERENCE
 from cli.input.options import NearestGroup
 from cli.session import Session, where_and_who
 from ledger.errors import AccordError, IntegrityFailure, InvalidValue, Refused
@@ -51,44 +47,182 @@ A deal of your own:
 """
 
 
+class Place(NamedTuple):
+    """Where a command is defined, in `cli/commands`, and its line in the help."""
+
+    where: str
+    told: str
+
+
+SECTIONS: Final[Mapping[str, Mapping[str, Place]]] = {
+    "The record": {
+        "init": Place("place:init", "Create the ledger and print where it is."),
+        "demo": Place(
+            "demo:demo", "Load a packaged deal, creating the ledger if need be."
+        ),
+        "append": Place("record:append", "Record a batch of commands, all or nothing."),
+        "migrate": Place(
+            "place:migrate",
+            "Bring the ledger's tables up to date with this version of accord.",
+        ),
+        "doctor": Place(
+            "place:doctor",
+            "Examine the place where the ledger is kept, and say what to mend.",
+        ),
+        "verify": Place(
+            "integrity:verify",
+            "Recompute the whole record and compare it with its tree head.",
+        ),
+        "recheck": Place(
+            "integrity:recheck",
+            "Judge the whole history again by today's rules, and compute its figures again.",
+        ),
+        "export": Place(
+            "carry:export", "Write every event, a line each, exactly as it is stored."
+        ),
+        "import": Place(
+            "carry:import_",
+            "Restore an export, or continue a record that it begins with.",
+        ),
+        "copy": Place(
+            "place:copy",
+            "Copy a ledger to another place, bytes and recorded times unchanged.",
+        ),
+        "views": Place(
+            "stored_views:views",
+            "Look after the stored views: their state, and building them anew.",
+        ),
+    },
+    "What it says": {
+        "list": Place("reads:list_", "List all deals, a line each."),
+        "show": Place(
+            "reads:show",
+            "Show a deal's standing: its two ladders, state, conditions, disputes, links.",
+        ),
+        "view": Place(
+            "reads:view",
+            "Show a view, of one deal or of all; without a name, list the views.",
+        ),
+        "systems": Place(
+            "systems:systems",
+            "List the systems of a deal: where each is, in which state, with how much power.",
+        ),
+        "history": Place(
+            "history:history",
+            "List the events, newest last: what happened, who recorded it, on what evidence.",
+        ),
+        "replay": Place(
+            "replay:replay",
+            "Play a deal's history back, showing under each event what it changed.",
+        ),
+        "diff": Place(
+            "compare:diff",
+            "Show what changed in a deal between two days, recorded times or positions.",
+        ),
+        "changes": Place(
+            "compare:changes",
+            "Show what changed in all deals since a meeting, by what was recorded since.",
+        ),
+        "blame": Place(
+            "compare:blame",
+            "Show each figure of a view with the event that set it last.",
+        ),
+        "why": Place(
+            "why:why",
+            "Show why a figure is what it is: the events behind it, and their evidence.",
+        ),
+    },
+    "What a stranger can check": {
+        "key": Place(
+            "proofs:key",
+            "Make the keys with which checkpoints, proofs and receipts are signed.",
+        ),
+        "checkpoint": Place(
+            "proofs:checkpoint",
+            "Sign the tree head, so that others can hold the record to it",
+        ),
+        "prove": Place(
+            "proofs:prove", "Prove to a stranger that an event is on the record"
+        ),
+        "check-proof": Place(
+            "checking:check_proof", "Check a proof, with no ledger at hand."
+        ),
+        "check-receipt": Place(
+            "checking:check_receipt",
+            "Compute again what a receipt says of a view, and say same or what differs.",
+        ),
+        "check-bundle": Place(
+            "checking:check_bundle",
+            "Verify a bundle, packed or unpacked, as the verifier within it does.",
+        ),
+    },
+    "Commands, by noun": {noun: Place("", told) for noun, told in NOUNS.items()},
+    "Reference": {
+        "commands": Place(
+            "reference:commands",
+            "List every command of every noun, with its parameters.",
+        ),
+        "events": Place(
+            "reference:events",
+            "List every type of event, what it says happened, and its fields.",
+        ),
+        "rules": Place(
+            "reference:rules", "List every rule that can refuse a command, by its code."
+        ),
+        "schema": Place(
+            "reference:schema",
+            "Print the JSON Schema of an event, as it is stored and exported.",
+        ),
+        "completion": Place(
+            "completion:completion",
+            "Print the script that completes accord's commands in a shell.",
+        ),
+    },
+}
+"""Every command by section. Only one that is asked for is loaded: hence the lines here,
+which a test holds against what the commands say of themselves."""
+PLACES: Final = {
+    name: place for some in SECTIONS.values() for name, place in some.items()
+}
+
+
 class Root(NearestGroup):
-    """The root group: commands by section, nouns loaded when they are asked for."""
+    """The root group: commands by section, loaded when they are asked for."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """Every command and noun, in the order of the help."""
-        return [name for _, names in self._sections() for name in names]
+        return list(PLACES)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         """A command, or the group of a noun."""
         if cmd_name in NOUNS:
             return NounGroup(cmd_name)
-        return super().get_command(ctx, cmd_name)
+        if cmd_name not in PLACES:
+            return None
+        module, _, name = PLACES[cmd_name].where.partition(":")
+        found = getattr(import_module(f"cli.commands.{module}"), name)
+        assert isinstance(found, click.Command)
+        return found
 
     def format_commands(
-        self, ctx: click.Context, formatter: click.HelpFormatter
+        self, _ctx: click.Context, formatter: click.HelpFormatter
     ) -> None:
         """List the commands by section, a line each."""
-        for title, names in self._sections():
-            rows = []
-            for name in names:
-                command = self.get_command(ctx, name)
-                assert command is not None
-                rows.append((name, command.get_short_help_str(limit=100)))
+        for title, places in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl(rows)
+                formatter.write_dl([(name, one.told) for name, one in places.items()])
 
-    @staticmethod
-    def _sections() -> list[tuple[str, list[str]]]:
+    def shell_complete(
+        self, ctx: click.Context, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        """The commands whose names begin so, and the root's own options."""
+        from click.shell_completion import CompletionItem
+
         return [
-            ("The record", [str(command.name) for command in RECORD]),
-            ("What it says", [str(command.name) for command in READS]),
-            (
-                "What a stranger can check",
-                [str(command.name) for command in (*PROOF, *CHECKING)],
-            ),
-            ("Commands, by noun", list(NOUNS)),
-            ("Reference", [str(command.name) for command in REFERENCE]),
-        ]
+            CompletionItem(name, help=place.told)
+            for name, place in PLACES.items()
+            if name.startswith(incomplete)
+        ] + click.Command.shell_complete(self, ctx, incomplete)
 
     def main(  # type: ignore[override]
         self,
@@ -177,8 +311,6 @@ root = Root(
     ],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for _command in (*RECORD, *READS, *PROOF, *CHECKING, *REFERENCE):
-    root.add_command(_command)
 
 
 def _version(context: click.Context) -> NoReturn:

@@ -20,10 +20,12 @@ from sqlalchemy.engine import Connection
 from ledger.errors import LedgerUnavailable
 from ledger.record.log import read_head
 from projections.engine import stored
+from projections.engine.answer import Answer
 from projections.engine.comparison import compare
 from projections.engine.days import DAYS, forget_days
 from projections.engine.history import marks_by
-from projections.engine.reading import Answer, KnownAt, Reading
+from projections.engine.moment import KnownAt
+from projections.engine.reading import Reading
 from projections.engine.stored import (
     NO_VERSION,
     disown,
@@ -37,6 +39,7 @@ from projections.engine.tables import metadata, table_of
 from projections.engine.view import View
 from projections.engine.window import Window, apart, fold
 from projections.registry import VIEWS, view_named
+from projections.views.deals import FICTION
 
 if TYPE_CHECKING:
     from ledger.record.store import Store
@@ -189,7 +192,7 @@ class Projections:
     ) -> Iterator[Reading]:
         """One snapshot, in which several questions get answers of the same moment."""
         with self.store.reading() as connection:
-            yield Reading(connection, self.store, as_of, known_at, today)
+            yield Reading(connection, self.store, FICTION, as_of, known_at, today)
 
     def status(self) -> list[ViewStatus]:
         """How each stored view stands."""

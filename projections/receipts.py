@@ -16,7 +16,7 @@ from ledger.errors import AccordError, IntegrityFailure, InvalidValue
 from ledger.proof.checkpoint import Checkpoint, checkpoint_at, origin_of
 from ledger.proof.logproof import check_origin, own_checkpoint
 from ledger.tlog.note import Note
-from projections.engine.reading import Answer
+from projections.engine.answer import Answer
 from projections.projector import Projections
 from projections.registry import view_named
 

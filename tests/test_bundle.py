@@ -30,7 +30,7 @@ from conftest import Desk
 from places import address
 from vandal import many_events, raw
 
-from cli.commands.record import _demos
+from cli.commands.demo import _demos
 from ledger.custody.transfer import export
 from ledger.domain.catalogue import EVENTS
 from ledger.errors import IntegrityFailure, NotFound

@@ -23,7 +23,7 @@ from cli_desk import (
 )
 from places import address
 
-from cli.commands.record import _demos
+from cli.commands.demo import _demos
 from cli.main import root
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from cli_desk import OPEN, done
-from click import Context
+from click import Context, Group
 from places import address
 
 pytestmark = pytest.mark.sqlite
@@ -135,23 +135,34 @@ def test_version():
 
 def test_help_lists_every_command_by_section():
     """Plain help names every command and noun, and shows how to begin."""
-    from cli.commands.nouns import NOUNS
-    from cli.main import root
+    from cli.main import PLACES
 
     shown = done("--help").stdout
-    for name in (*root.commands, *NOUNS):
+    for name in PLACES:
         assert f"\n  {name} " in shown
     assert "accord demo" in shown
 
 
+def test_the_help_says_of_each_command_what_it_says_of_itself():
+    """The lines of the help, written where no command is loaded, are the commands' own."""
+    from cli.main import PLACES, root
+
+    context = Context(root)
+    for name, place in PLACES.items():
+        command = root.get_command(context, name)
+        assert command.name == name
+        assert command.get_short_help_str(limit=100) == place.told
+
+
 def test_every_command_has_an_example():
     """The help of each command outside the nouns ends with an example."""
-    from cli.main import root
+    from cli.commands.nouns import NOUNS
+    from cli.main import PLACES, root
 
-    groups = ("views", "key", "checkpoint")
-    leaves = [*root.commands.values()]
-    for group in groups:
-        leaves += root.commands[group].commands.values()
+    context = Context(root)
+    leaves = [root.get_command(context, name) for name in PLACES if name not in NOUNS]
+    for group in [one for one in leaves if isinstance(one, Group)]:
+        leaves += group.commands.values()
     for command in leaves:
         if command.name not in {"views", "key"}:
             shown = command.get_help(Context(command, info_name=command.name))

@@ -12,15 +12,9 @@ from fleet import LINE, SKU, SYSTEM, advance, allocate, opened, ordered
 
 from ledger.application import Ledger
 from ledger.domain.event import fold
+from ledger.domain.order import Order, OrderLine, OrderPlaced, SerialsAllocated
 from ledger.domain.sku import Sku
-from ledger.domain.system import (
-    Order,
-    OrderLine,
-    OrderPlaced,
-    Registered,
-    SerialsAllocated,
-    System,
-)
+from ledger.domain.system import Registered, System
 from ledger.domain.values import Power
 from ledger.errors import InvalidValue, NotFound, Refused
 from ledger.record.store import open_store

@@ -13,10 +13,9 @@ from fleet import STEPS, SYSTEM, advance, allocate, line, opened, ordered, take
 from ledger.application import Ledger
 from ledger.commands.decision import Decision
 from ledger.domain.event import stream_of
+from ledger.domain.order import Order, SerialsAllocated
 from ledger.domain.system import (
-    Order,
     Registered,
-    SerialsAllocated,
     Slot,
     SlotOccupied,
     SlotVacated,

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import inspect as mi
 
+from ledger.clock import stamp_time
 from ledger.domain.catalogue import EVENTS
 from ledger.domain.event import Event, EventData
 from ledger.domain.provenance import Evidence, Provenance
@@ -24,7 +25,6 @@ from ledger.domain.transcoding import (
     envelope,
     from_builtins,
     proposed,
-    stamp_time,
     to_builtins,
     to_json,
 )

@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.input.files import replacing
 from cli.input.keys import read_signer, sign
 from cli.input.options import as_text, read_bytes
 from cli.screen.progress import progress
+from cli.screen.receipts import announce, plural
 from cli.session import session
 from ledger.errors import IntegrityFailure, InvalidValue
+from ledger.proof.bundle import write_bundle
+from ledger.proof.checkpoint import checkpoint_at
+from ledger.tlog import verifier
+from ledger.tlog.verifier import Key
 
 if TYPE_CHECKING:
     from ledger.record.store import Store
@@ -20,11 +26,6 @@ if TYPE_CHECKING:
 
 def export_bundle(file: str, key: str, checkpoint: str | None) -> None:
     """Write a bundle, signed with the key in a file, and say what it holds."""
-    from cli.commands.integrity import announce
-    from cli.input.files import replacing
-    from cli.screen.receipts import plural
-    from ledger.proof.bundle import write_bundle
-
     signer = read_signer(key)
     with (
         session().store() as store,
@@ -38,16 +39,12 @@ def export_bundle(file: str, key: str, checkpoint: str | None) -> None:
 
 def _signed_now(store: Store, key: str) -> bytes:
     """A checkpoint of the record as it stands, which continues what the key signed."""
-    from ledger.proof.checkpoint import checkpoint_at
-
     with store.reading() as connection:
         return bytes(sign(connection, checkpoint_at(connection).note, key))
 
 
 def check(place: str, keys: tuple[str, ...]) -> None:
     """Verify a bundle as its own verifier would, and say what it found whole."""
-    from ledger.tlog import verifier
-
     trusted = [_verifier_key(key) for key in keys]
     try:
         click.echo(verifier.check(place, trusted))
@@ -57,8 +54,6 @@ def check(place: str, keys: tuple[str, ...]) -> None:
 
 def _verifier_key(text: str) -> Key:
     """A public key as it is given, or that in a file."""
-    from ledger.tlog.verifier import Key
-
     if os.path.isfile(text):  # noqa: PTH113 - no pathlib at start-up
         text = as_text(text, read_bytes(text)).strip()
     try:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.commands.bundles import check
+from cli.input.keys import read_verifier
 from cli.input.options import formatted, placed, read_bytes
+from cli.screen.answers import projections
+from cli.screen.output import Sheet, write
+from ledger.clock import stamp_time
+from ledger.domain.transcoding import to_builtins
 from ledger.errors import IntegrityFailure
+from ledger.proof.checkpoint import Checkpoint
+from ledger.proof.logproof import Consistency, check_origin, parse_proof
+from ledger.tlog.note import Note
+from projections.receipts import Receipt, recompute
 
 if TYPE_CHECKING:
     from ledger.proof.checkpoint import Checkpoint
@@ -47,9 +57,6 @@ def check_proof(
       accord check-proof since-30.tlog-proof --key treasury.key.pub \\
           --checkpoint then.checkpoint
     """
-    from cli.input.keys import read_verifier
-    from ledger.proof.logproof import Consistency, parse_proof
-
     known = [read_verifier(text) for text in keys]
     proof = parse_proof(read_bytes(file))
     for one in known:
@@ -83,11 +90,6 @@ def check_receipt(file: str, keys: tuple[str, ...], form: str) -> None:
     Example:
       accord check-receipt q1.receipt --key treasury.key.pub
     """
-    from cli.input.keys import read_verifier
-    from cli.screen.answers import projections
-    from ledger.tlog.note import Note
-    from projections.receipts import Receipt, recompute
-
     known = [read_verifier(text) for text in keys]
     note = Note.parse(read_bytes(file))
     for one in known:
@@ -134,14 +136,10 @@ def check_bundle(place: str, keys: tuple[str, ...]) -> None:
       accord check-bundle record.zip --key accord.key.pub
       accord check-bundle unpacked/
     """
-    from cli.commands.bundles import check
-
     check(place, keys)
 
 
 def _earlier(file: str | None, known: list[VerifierKey]) -> Checkpoint | None:
-    from ledger.proof.checkpoint import Checkpoint
-    from ledger.tlog.note import Note
 
     if file is None:
         return None
@@ -154,9 +152,6 @@ def _earlier(file: str | None, known: list[VerifierKey]) -> Checkpoint | None:
 def _say_included(
     proof: Inclusion, earlier: Checkpoint | None, known: list[VerifierKey], form: str
 ) -> None:
-    from ledger.domain.transcoding import stamp_time, to_builtins
-    from ledger.proof.checkpoint import Checkpoint
-    from ledger.proof.logproof import check_origin
 
     event = proof.verify()
     told = Checkpoint.of(proof.checkpoint)
@@ -176,7 +171,6 @@ def _say_included(
 def _say_consistent(
     proof: Consistency, earlier: Checkpoint | None, known: list[VerifierKey], form: str
 ) -> None:
-    from ledger.proof.checkpoint import Checkpoint
 
     if earlier is None:
         raise click.UsageError(
@@ -206,12 +200,8 @@ def _names(known: list[VerifierKey]) -> str:
 
 
 def _say(said: str, row: dict[str, Any], form: str) -> None:
-    from cli.screen.output import Sheet, write
 
     if form == "table":
         click.echo(said)
     else:
         write(Sheet([row], tuple(row), row), form)
-
-
-CHECKING: Final[tuple[click.Command, ...]] = (check_proof, check_receipt, check_bundle)

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.commands.replay import point_text
 from cli.input.options import DealId, Moment, Point, ViewName, bitemporal
+from cli.screen.answers import noted, projections, sheet_of
+from cli.screen.changes import COLUMNS, change_table, is_unit, value_of
+from cli.screen.output import (
+    MARKS,
+    clean,
+    heading,
+    screen,
+    write,
+    write_footer,
+    write_heading,
+)
 from cli.screen.progress import progress
+from ledger.domain.transcoding import to_builtins
+from projections.explain.changes import Origin
+from projections.explain.changes import blame as origins
+from projections.explain.changes import diff as differences
+from projections.registry import view_named
 
 if TYPE_CHECKING:
     from cli.screen.output import Sheet
-    from projections.engine.reading import Answer
+    from projections.engine.answer import Answer
     from projections.projector import Projections
 
 Where = date | datetime | int
@@ -45,8 +62,6 @@ def diff(
       accord diff openai-nvidia '#10' '#20' --format json
       accord diff acme-orion 2026-09-30T17:00Z 2026-10-31T17:00Z --exit-code
     """
-    from cli.screen.answers import projections
-
     if isinstance(old, int | datetime) != isinstance(new, int | datetime):
         raise click.UsageError(
             "FROM and TO are both days, or both recorded times or positions."
@@ -69,9 +84,6 @@ def diff(
 def _diff(
     views: Projections, deal: str, old: Any, new: Any, asked: dict[str, Where]
 ) -> Answer:
-    from cli.commands.replay import point_text
-    from cli.screen.changes import COLUMNS
-    from projections.explain.changes import diff as differences
 
     with views.reading(*old) as before, views.reading(*new) as after:
         after.check_known(deal)
@@ -107,12 +119,6 @@ def changes(
       accord changes --since 2026-03-31
       accord changes --since '#120' --format csv
     """
-    from cli.commands.replay import point_text
-    from cli.screen.answers import noted, projections
-    from cli.screen.changes import COLUMNS
-    from ledger.domain.transcoding import to_builtins
-    from projections.explain.changes import diff as differences
-
     with (
         projections() as views,
         views.reading(as_of, since) as before,
@@ -158,12 +164,6 @@ def blame(
       accord blame milestone-machine standing
       accord blame openai-nvidia terms --as-of 2025-10-01
     """
-    from cli.screen.answers import noted, projections, sheet_of
-    from cli.screen.output import write
-    from projections.explain.changes import Origin
-    from projections.explain.changes import blame as origins
-    from projections.registry import view_named
-
     with projections() as views, views.reading(as_of, known_at) as reading:
         reading.check_known(deal)
         with progress("Playing the history") as bar:
@@ -189,16 +189,6 @@ def _write_origins(sheet: Sheet) -> None:
     """Each row of the view as a block: its figures, and where each comes from."""
     from rich.table import Table
 
-    from cli.screen.changes import is_unit, value_of
-    from cli.screen.output import (
-        MARKS,
-        clean,
-        heading,
-        screen,
-        write_footer,
-        write_heading,
-    )
-
     console = screen()
     write_heading(console, sheet)
     for name in dict.fromkeys(row["row"] for row in sheet.rows):
@@ -222,9 +212,6 @@ def _write_origins(sheet: Sheet) -> None:
 
 
 def _write(answer: Answer, form: str) -> None:
-    from cli.screen.answers import sheet_of
-    from cli.screen.changes import change_table
-    from cli.screen.output import screen, write, write_footer, write_heading
 
     sheet = sheet_of(answer)
     if form != "table":
@@ -241,6 +228,3 @@ def _write(answer: Answer, form: str) -> None:
         console.print("(nothing changed)", style="dim")
     console.print()
     write_footer(sheet)
-
-
-COMPARE: Final = (diff, changes, blame)

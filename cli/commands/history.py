@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -11,15 +12,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from cli.input.following import follow
 from cli.input.options import Day, DealId, bitemporal
+from cli.screen.answers import noted, projections, sheet_of, write_streamed
+from cli.screen.output import compact, write
+from cli.screen.pages import print_event, write_history
+from ledger.domain.catalogue import BY_TAG
+from ledger.domain.provenance import same_person
+from ledger.domain.transcoding import decode, to_builtins
 from ledger.errors import InvalidValue
+from projections.engine.answer import columns_of
+from projections.views.timeline import TIMELINE, line_of_event, timeline
 
 if TYPE_CHECKING:
     from eventsourcing.persistence import Notification
 
     from ledger.domain.event import Event
     from ledger.record.store import Store
-    from projections.engine.reading import Answer
+    from projections.engine.answer import Answer
 
 Row = Mapping[str, Any]
 PAGE: Final = 500
@@ -76,11 +86,6 @@ def history(
             "--follow takes the forms table and jsonl, and no --as-of, --known-at or "
             "--before: it shows what is still to come."
         )
-    from cli.screen.answers import noted, projections, sheet_of
-    from cli.screen.output import write, write_streamed
-    from cli.screen.pages import write_history
-    from projections.engine.reading import columns_of
-    from projections.views.timeline import TIMELINE
 
     chosen = _filters(given)
     if follow and form == "jsonl" and limit is None:
@@ -96,7 +101,7 @@ def history(
         projections() as views,
         views.reading(as_of, known_at) as reading,
         # Closed before what it reads from is, also where nobody reads on.
-        closing(reading.timeline(deal, before=before, newest=bool(page))) as lines,
+        closing(timeline(reading, deal, before=before, newest=bool(page))) as lines,
     ):
         if deal is not None:
             reading.check_known(deal)
@@ -136,8 +141,6 @@ def history(
 
 def _chosen(lines: Iterator[Any], chosen: list[Callable[[Row], bool]]) -> Iterator[Row]:
     """Lines as plain data, of those that pass every filter."""
-    from ledger.domain.transcoding import to_builtins
-
     for line in lines:
         row = to_builtins(line)
         if all(test(row) for test in chosen):
@@ -156,7 +159,6 @@ def _asked(given: Mapping[str, Any]) -> dict[str, str]:
 
 def _filters(given: Mapping[str, Any]) -> list[Callable[[Row], bool]]:
     """What each filter that was given asks of a row."""
-    from ledger.domain.provenance import same_person
 
     def who(row: Row) -> tuple[str, str]:
         name, _, party = row["actor"].rpartition("@")
@@ -180,12 +182,9 @@ def _filters(given: Mapping[str, Any]) -> list[Callable[[Row], bool]]:
 
 
 def _check_type(kind: str | None) -> None:
-    from ledger.domain.catalogue import BY_TAG
 
     nouns = dict.fromkeys(tag.partition(".")[0] for tag in BY_TAG)
     if kind and kind not in BY_TAG and kind not in nouns:
-        import difflib
-
         near = difflib.get_close_matches(kind, [*BY_TAG, *nouns], n=3)
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         raise InvalidValue(
@@ -198,11 +197,6 @@ def _follow(
     deal: str | None, after: int, chosen: list[Callable[[Row], bool]], form: str
 ) -> None:
     """Write events as they are recorded, until interrupted."""
-    from cli.input.following import follow
-    from cli.screen.output import compact
-    from cli.screen.pages import print_event
-    from ledger.domain.transcoding import decode
-
     last = after
 
     def take(_: Store, notification: Notification) -> None:
@@ -221,8 +215,6 @@ def _follow(
 
 
 def _row(event: Event[Any]) -> Row:
-    from ledger.domain.transcoding import to_builtins
-    from projections.views.timeline import line_of_event
 
     row: Row = to_builtins(line_of_event(event))
     return row

@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from cli.input.files import replacing
+from cli.input.manifests import Plan, read_manifest, rejected
 from cli.input.options import DealId, format_option
+from cli.screen.output import write_counts
+from cli.screen.progress import progress
+from cli.screen.receipts import plural
 from cli.session import session, where_and_who
-from ledger.errors import AccordError, InvalidValue
+from ledger.domain.agreement import Agreement
+from ledger.domain.event import not_found, stream_of
+from ledger.errors import AccordError, BatchRefused, InvalidValue
 
 if TYPE_CHECKING:
     from cli.input.manifests import Manifest
@@ -106,7 +113,6 @@ def _run(
     dry_run: bool,
     go_on: bool,
 ) -> None:
-    from cli.input.manifests import Plan, read_manifest
 
     if dry_run and go_on:
         raise click.UsageError("--dry-run records nothing: leave out --continue.")
@@ -132,8 +138,6 @@ def _run(
             return
         problems += _tried(ledger, requests, actor)
         if problems:
-            from ledger.errors import BatchRefused
-
             raise BatchRefused(sorted(problems, key=lambda one: one[0]))
         if dry_run:
             _tell(form, step, rows=len(requests), recorded=0, already=0, rejected=0)
@@ -143,9 +147,6 @@ def _run(
 
 def _check_deal(ledger: Ledger, deal: str) -> None:
     """Say once what every row would say."""
-    from ledger.domain.agreement import Agreement
-    from ledger.domain.event import not_found, stream_of
-
     if not ledger.load(Agreement, stream_of(Agreement, deal)).exists:
         raise not_found(Agreement, (deal,))
 
@@ -172,8 +173,6 @@ def _chunks(requests: Numbered) -> Iterator[Numbered]:
 
 def _tried(ledger: Ledger, requests: Numbered, actor: str | None) -> Problems:
     """What the ledger would refuse of the rows, each chunk after the one before."""
-    from cli.screen.progress import progress
-
     problems: Problems = []
     with progress("Checking") as bar:
         tried = ledger.rehearse(_chunks(requests), actor=actor)
@@ -193,8 +192,6 @@ def _record(
     place: str | None,
 ) -> None:
     """Record the rows, chunk by chunk; at a `place` for them, go on past bad ones."""
-    from cli.screen.progress import progress
-
     recorded, already, last = 0, 0, 0
     try:
         with progress("Recording") as bar:
@@ -226,8 +223,6 @@ def _record_chunk(
 
     Where bad rows are to be left out, the others are decided again without them.
     """
-    from ledger.errors import BatchRefused
-
     while chunk:
         try:
             receipts = ledger.execute_batch(chunk, actor=actor)
@@ -246,8 +241,6 @@ def _record_chunk(
 def _tell(
     form: str, step: str, rows: int, recorded: int, already: int, rejected: int
 ) -> None:
-    from cli.screen.output import write_counts
-    from cli.screen.receipts import plural
 
     counts = {
         "rows": rows,
@@ -270,8 +263,6 @@ def _tell(
 
 
 def _write_rejects(manifest: Manifest, problems: Problems, place: str) -> None:
-    from cli.input.files import replacing
-    from cli.input.manifests import rejected
 
     with replacing(place) as out:
         out.writelines(rejected(manifest, problems))

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from cli.input.keys import key_option
+from cli.input.files import replacing
+from cli.input.keys import key_option, read_signer, sign, write_key
 from cli.input.options import NearestGroup, parse_position, read_bytes
-from cli.session import session
+from cli.session import session, where_and_who
 from ledger.errors import InvalidValue
+from ledger.proof.checkpoint import Checkpoint, checkpoint_at
+from ledger.proof.logproof import prove_event, prove_growth
+from ledger.tlog.note import Note, SignerKey
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -56,9 +60,6 @@ def new(name: str, out: str) -> None:
     Example:
       accord key new acme.example/treasury --out treasury.key
     """
-    from cli.input.keys import write_key
-    from ledger.tlog.note import SignerKey
-
     made = SignerKey.new(name)
     write_key(made, out)
     click.echo(str(made.verifier))
@@ -74,8 +75,6 @@ def show_key(file: str) -> None:
     Example:
       accord key show treasury.key
     """
-    from cli.input.keys import read_signer
-
     click.echo(str(read_signer(file).verifier))
 
 
@@ -112,8 +111,6 @@ def _checkpoint() -> click.Group:
 
 def _cosign() -> click.Command:
     def run(file: str, key_file: str, out: str | None) -> None:
-        from cli.input.keys import sign
-        from ledger.tlog.note import Note
 
         note = Note.parse(read_bytes(file))
         with session().store() as store, store.reading() as connection:
@@ -163,7 +160,6 @@ def _prove() -> click.Command:
                 "Give --key, to sign the checkpoint that the proof leads to, or "
                 "--checkpoint, for one that is signed already."
             )
-        from ledger.proof.logproof import prove_event, prove_growth
 
         with session().store() as store, store.reading() as connection:
             note = _note(connection, key_file, checkpoint_file, size)
@@ -224,9 +220,6 @@ def _note(
     size: int | None,
 ) -> Note:
     """The checkpoint that a proof leads to: given, or signed now."""
-    from ledger.proof.checkpoint import Checkpoint
-    from ledger.tlog.note import Note
-
     if checkpoint_file is None:
         assert key_file is not None
         return _signed_now(connection, key_file, size)
@@ -240,14 +233,11 @@ def _note(
 
 
 def _signed_now(connection: Connection, key_file: str, size: int | None = None) -> Note:
-    from cli.input.keys import sign
-    from ledger.proof.checkpoint import checkpoint_at
 
     return sign(connection, checkpoint_at(connection, size).note, key_file)
 
 
 def _where() -> list[click.Option]:
-    from cli.session import where_and_who
 
     return where_and_who()
 
@@ -259,7 +249,6 @@ def _out_option() -> click.Option:
 
 
 def _put(out: str, data: bytes) -> None:
-    from cli.input.files import replacing
 
     if out == "-":
         sys.stdout.flush()
@@ -270,8 +259,5 @@ def _put(out: str, data: bytes) -> None:
         file.write(data)
 
 
-PROOF: Final[tuple[click.Command, ...]] = (
-    key,
-    _checkpoint(),
-    _prove(),
-)
+checkpoint = _checkpoint()
+prove = _prove()

@@ -1,23 +1,25 @@
-"""Reads: each a question to one view, as of a day, as known at a time."""
+"""Reads: each a question to one view, as of a day, as known at a time.
+
+They are asked for most often, so what loads the database waits until it is needed.
+"""
 
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
-from cli.commands.compare import COMPARE
-from cli.commands.history import history
-from cli.commands.replay import replay
-from cli.commands.systems import systems
-from cli.commands.why import why
-from cli.input.keys import key_option
+from cli.input.files import replacing
+from cli.input.keys import key_option, read_signer
 from cli.input.options import DealId, ViewName, bitemporal
+from cli.screen.answers import ask, noted, projections, sheet_of
+from cli.screen.output import Sheet, write
+from cli.screen.pages import PAGES
 
 if TYPE_CHECKING:
-    from cli.screen.output import Sheet
-    from projections.engine.reading import Answer
+    from projections.engine.answer import Answer
+    from projections.engine.moment import KnownAt
 
 
 @click.command(name="list")
@@ -86,6 +88,8 @@ def view(
         _write_views(form)
     elif name == "timeline" and receipt is None:
         # The record itself: told page by page, and as a stream.
+        from cli.commands.history import history
+
         dates = {"as_of": as_of, "known_at": known_at}
         click.get_current_context().invoke(history, deal=deal, form=form, **dates)
     elif receipt is None:
@@ -93,10 +97,8 @@ def view(
     elif key_file is None:
         raise click.UsageError("A receipt is signed: give --key, or set ACCORD_KEY.")
     else:
-        from cli.screen.answers import ask_with_receipt
-
         signed = {"receipt": receipt, "key_file": key_file}
-        answer = ask_with_receipt(name, deal, as_of, known_at, **signed)
+        answer = _with_receipt(name, deal, as_of, known_at, **signed)
         _write_answer(answer, form)
 
 
@@ -111,45 +113,49 @@ def _write(
     form: str,
 ) -> None:
     """Ask, and write the answer; as a page of its own where its table form has one."""
-    from cli.screen.answers import ask
-
     _write_answer(ask(name, deal, as_of, known_at), form)
 
 
 def _write_answer(answer: Answer, form: str) -> None:
-    from cli.screen.answers import sheet_of
-    from cli.screen.output import write
 
     sheet, name = sheet_of(answer), answer.view
     if form == "table" and (name != "standing" or answer.params["deal"]):
-        from cli.screen.pages import PAGES
-
         PAGES.get(name, _table)(sheet)
     else:
         write(sheet, form)
 
 
 def _table(sheet: Sheet) -> None:
-    from cli.screen.output import write
 
     write(sheet, "table")
 
 
 def _write_views(form: str) -> None:
-    from cli.screen.output import Sheet, write
     from projections.registry import ANSWERED
 
     rows = [{"view": view.name, "question": view.question} for view in ANSWERED]
     write(Sheet(rows, ("view", "question"), {"views": rows}), form)
 
 
-READS: Final[tuple[click.Command, ...]] = (
-    list_,
-    show,
-    view,
-    systems,
-    history,
-    replay,
-    *COMPARE,
-    why,
-)
+def _with_receipt(
+    view: str,
+    deal: str | None,
+    as_of: date | None,
+    known_at: KnownAt | None,
+    *,
+    receipt: str,
+    key_file: str,
+) -> Answer:
+    """One answer, and in a file a signed receipt of what it said."""
+    from projections.receipts import receipt_of
+
+    signer = read_signer(key_file)
+    with projections() as views:
+        with views.reading(as_of, known_at) as reading:
+            day = reading.day
+        answer = views.answer(view, deal, as_of=as_of, known_at=known_at, today=day)
+        note = signer.sign(receipt_of(views, answer, day).note)
+    with replacing(receipt) as out:
+        out.write(bytes(note))
+    click.echo(f"Wrote {receipt}, signed by {signer.name}.", err=True)
+    return noted(answer)

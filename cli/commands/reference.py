@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+import inspect
+import types
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import click
 
 from cli.input.options import formatted
 from cli.screen.output import Sheet, write
+from ledger.commands.registry import COMMANDS, COMMON
+from ledger.domain.catalogue import EVENTS
+from ledger.domain.transcoding import json_schema, to_builtins
+from ledger.rules.rulebook import CODES
 
 if TYPE_CHECKING:
     from ledger.commands.registry import Command, Parameter
@@ -27,8 +33,6 @@ def commands(form: str) -> None:
       accord commands
       accord commands --format json
     """
-    from ledger.commands.registry import COMMANDS, COMMON
-
     described = [_command(command) for command in COMMANDS.values()]
     common = [{"name": name, "text": text} for name, text in COMMON.items()]
     if form in {"json", "jsonl"}:
@@ -52,7 +56,6 @@ def _command(command: Command) -> dict[str, Any]:
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
-    from ledger.domain.transcoding import to_builtins
 
     return {
         "name": parameter.name,
@@ -67,9 +70,6 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 def type_name(kind: Any) -> str:
     """A type as the reference writes it: `Amount`, `tuple[Slug, ...]`, `draw | none`."""
-    import types
-    from typing import Literal, get_args, get_origin
-
     if kind is types.NoneType:
         return "none"
     if get_origin(kind) is Literal:
@@ -100,8 +100,6 @@ def events(form: str) -> None:
       accord events
       accord events --format markdown
     """
-    from ledger.domain.catalogue import EVENTS
-
     rows = [_event(event) for event in EVENTS]
     if form == "markdown":
         click.echo(_markdown(rows))
@@ -111,7 +109,6 @@ def events(form: str) -> None:
 
 
 def _event(event: type[EventData]) -> dict[str, Any]:
-    import inspect
 
     return {
         "type": event.tag(),
@@ -137,8 +134,6 @@ def rules(form: str) -> None:
     Example:
       accord rules
     """
-    from ledger.rules.rulebook import CODES
-
     rows = [
         {"code": code, "rule": sentence}
         for code in sorted(CODES)
@@ -155,35 +150,4 @@ def schema() -> None:
     Example:
       accord schema > event.schema.json
     """
-    from ledger.domain.transcoding import json_schema
-
     click.echo(json_schema())
-
-
-@click.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-@click.pass_context
-def completion(context: click.Context, shell: str) -> None:
-    """Print the script that completes accord's commands in a shell.
-
-    \b
-    Example:
-      eval "$(accord completion bash)"
-      eval "$(accord completion zsh)"
-      accord completion fish > ~/.config/fish/completions/accord.fish
-    """
-    from click.shell_completion import get_completion_class
-
-    kind = get_completion_class(shell)
-    assert kind is not None
-    root = context.find_root().command
-    click.echo(kind(root, {}, "accord", "_ACCORD_COMPLETE").source())
-
-
-REFERENCE: Final[tuple[click.Command, ...]] = (
-    commands,
-    events,
-    rules,
-    schema,
-    completion,
-)

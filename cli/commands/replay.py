@@ -11,13 +11,21 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from cli.input.options import DealId, Point, bitemporal
+from cli.screen.answers import Tally, noted, projections, sheet_of, write_streamed
+from cli.screen.changes import COLUMNS as FIGURES
+from cli.screen.changes import change_table
+from cli.screen.output import screen, write_footer, write_heading
+from cli.screen.pages import event_line
+from ledger.clock import stamp_time
+from ledger.domain.transcoding import to_builtins
+from projections.explain.changes import Player, who
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from cli.screen.output import Tally
+    from cli.screen.answers import Tally
     from ledger.domain.event import Event
-    from projections.engine.reading import Answer
+    from projections.engine.answer import Answer
     from projections.explain.changes import Step
 
 COLUMNS: Final = (
@@ -61,11 +69,6 @@ def replay(
       accord replay openai-nvidia --from '#12' --format jsonl
       accord replay milestone-machine --step
     """
-    from cli.screen.answers import noted, projections
-    from cli.screen.changes import COLUMNS as FIGURES
-    from cli.screen.output import Tally, write_streamed
-    from projections.explain.changes import Player
-
     if step and not (sys.stdin.isatty() and form == "table"):
         raise click.UsageError("--step needs a terminal, and the table form.")
     with projections() as views, views.reading(as_of, known_at) as reading:
@@ -127,8 +130,6 @@ def _place(
 
 def point_text(point: date | datetime | int | None) -> str | None:
     """A point as it is written."""
-    from ledger.domain.transcoding import stamp_time
-
     match point:
         case None:
             return None
@@ -141,8 +142,6 @@ def point_text(point: date | datetime | int | None) -> str | None:
 
 
 def _row(step: Step) -> dict[str, Any]:
-    from ledger.domain.transcoding import stamp_time, to_builtins
-    from projections.explain.changes import who
 
     event = step.event
     assert event.identity.recorded_at is not None
@@ -161,8 +160,6 @@ def _row(step: Step) -> dict[str, Any]:
 def _play(
     told: Callable[..., Answer], rows: Tally, position: int, *, step: bool
 ) -> None:
-    from cli.screen.answers import noted, sheet_of
-    from cli.screen.output import screen, write_footer, write_heading
 
     console = screen()
     write_heading(console, sheet_of(told([])))
@@ -178,8 +175,6 @@ def _play(
 
 
 def _write_step(console: Console, row: Mapping[str, Any], width: int) -> None:
-    from cli.screen.changes import change_table
-    from cli.screen.pages import event_line
 
     console.print(event_line(row, width))
     if row["changes"]:

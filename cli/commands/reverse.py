@@ -8,6 +8,7 @@ import click
 
 from cli.commands.verbs import carry_out, made, request_from
 from cli.session import session
+from ledger.domain.values import Slug
 from ledger.errors import InvalidValue, NotFound
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ class ReversalName(click.ParamType[tuple[str, str]]):
 
     def convert(self, value: Any, _param: Any, _ctx: Any) -> tuple[str, str]:
         """Read the deal and the reversal's own id."""
-        from ledger.domain.values import Slug
-
         deal, slash, name = str(value).rpartition("/")
         if not slash or not name:
             raise InvalidValue(

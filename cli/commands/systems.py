@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from contextlib import closing
 from datetime import date, datetime
 from itertools import islice
@@ -10,11 +11,17 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from cli.input.options import DealId, bitemporal
+from cli.screen.answers import noted, projections, sheet_of, write_streamed
+from cli.screen.output import screen, write
+from ledger.domain.system import STATES
+from ledger.domain.transcoding import to_builtins
 from ledger.errors import InvalidValue
+from projections.views.fleet import SystemLine
+from projections.views.fleet import systems as of_deal
 
 if TYPE_CHECKING:
     from cli.screen.output import Row
-    from projections.engine.reading import Answer
+    from projections.engine.answer import Answer
 
 PAGE: Final = 100
 """Systems in a table, where nobody says how many."""
@@ -49,11 +56,6 @@ def systems(
       accord systems ten-gigawatts --state quarantined --site site-1 --format csv
       accord systems ten-gigawatts --after tesserine/D1-0000099
     """
-    from cli.screen.answers import noted, projections, sheet_of
-    from cli.screen.output import screen, write, write_streamed
-    from ledger.domain.transcoding import to_builtins
-    from projections.views.fleet import SystemLine
-
     _check_state(state)
     page = PAGE if limit is None and form == "table" else limit
     asked = {"state": state, "site": site, "order": order}
@@ -62,7 +64,7 @@ def systems(
         projections() as views,
         views.reading(as_of, known_at) as reading,
         # One more tells whether there are others. Closed before what it reads from is.
-        closing(reading.systems(deal, asked, after, page and page + 1)) as found,
+        closing(of_deal(reading, deal, asked, after, page and page + 1)) as found,
     ):
         reading.check_known(deal)
         rows = map(to_builtins, islice(found, page and page + 1))
@@ -91,11 +93,8 @@ def systems(
 
 
 def _check_state(state: str | None) -> None:
-    from ledger.domain.system import STATES
 
     if state is not None and state not in STATES:
-        import difflib
-
         near = difflib.get_close_matches(state, STATES, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise InvalidValue(

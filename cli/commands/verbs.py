@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin
 import click
 
 from cli.input.options import DealId, format_option, read_json
+from cli.screen.receipts import print_proposed, print_receipts
 from cli.session import session, where_and_who
+from ledger.commands.registry import COMMON, request_of
+from ledger.errors import BatchRefused, InvalidValue
 
 if TYPE_CHECKING:
     from ledger.application import Ledger
@@ -141,7 +144,6 @@ def _is_json(parameter: Parameter) -> bool:
 
 
 def _common_options() -> list[click.Option]:
-    from ledger.commands.registry import COMMON
 
     common: dict[str, dict[str, Any]] = {
         "effective_on": {"metavar": "YYYY-MM-DD"},
@@ -170,9 +172,6 @@ def request_from(command: Command, given: Mapping[str, Any]) -> Request:
 
     InvalidValue names every option that does not fit.
     """
-    from ledger.commands.registry import COMMON, request_of
-    from ledger.errors import InvalidValue
-
     line: dict[str, Any] = {
         "command": command.name,
         "deal": given["deal"],
@@ -231,9 +230,6 @@ def _run(command: Command, given: dict[str, Any]) -> None:
 
 def carry_out(ledger: Ledger, request: Request, given: Mapping[str, Any]) -> None:
     """Carry a command out, or show what it would record, and print the outcome."""
-    from cli.screen.receipts import print_proposed, print_receipts
-    from ledger.errors import BatchRefused
-
     if not given["dry_run"]:
         print_receipts([ledger.execute(request)], given["form"])
         return

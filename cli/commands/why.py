@@ -11,8 +11,25 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from cli.input.options import DealId, bitemporal
+from cli.screen.answers import noted, projections, sheet_of
+from cli.screen.output import (
+    MARKS,
+    STYLES,
+    clean,
+    heading,
+    screen,
+    shown,
+    write,
+    write_footer,
+    write_heading,
+)
 from cli.session import Session
+from ledger.domain.transcoding import to_builtins
 from ledger.errors import AccordError
+from ledger.record.store import open_store
+from projections.explain.why import subjects
+from projections.explain.why import why as tree_behind
+from projections.projector import Projections
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -55,10 +72,6 @@ class Subject(click.ParamType[str]):
     ) -> list[click.shell_completion.CompletionItem]:
         """The subjects whose full or own name begins so, under the name that does."""
         from click.shell_completion import CompletionItem
-
-        from ledger.record.store import open_store
-        from projections.explain.why import subjects
-        from projections.projector import Projections
 
         # A shell that is completing a line is no place for an error message.
         with suppress(AccordError, OSError):
@@ -104,10 +117,6 @@ def why(
       accord why milestone-machine certificate/C-1
       accord why openai-nvidia funding/announced --as-of 2025-10-01
     """
-    from cli.screen.answers import noted, projections, sheet_of
-    from cli.screen.output import write
-    from projections.explain.why import why as tree_behind
-
     with projections() as views, views.reading(as_of, known_at) as reading:
         reading.check_known(deal)
         tree = tree_behind(reading, deal, subject, whole=whole)
@@ -126,8 +135,6 @@ def why(
         _write_tree(sheet, tree, whole=whole)
     else:
         if form == "json":
-            from ledger.domain.transcoding import to_builtins
-
             sheet.whole["tree"] = to_builtins(tree)
             del sheet.whole["rows"]
         write(sheet, form)
@@ -135,8 +142,6 @@ def why(
 
 def _rows(tree: Any) -> Iterator[dict[str, Any]]:
     """The branches one after another, each with its number and its parent's."""
-    from ledger.domain.transcoding import to_builtins
-
     waiting: list[tuple[Any, int | None, int]] = [(tree, None, 0)]
     number = 0
     while waiting:
@@ -150,8 +155,6 @@ def _rows(tree: Any) -> Iterator[dict[str, Any]]:
 
 def _write_tree(sheet: Sheet, tree: Any, *, whole: bool) -> None:
     from rich.tree import Tree
-
-    from cli.screen.output import screen, write_footer, write_heading
 
     console = screen()
     write_heading(console, sheet)
@@ -189,8 +192,6 @@ def _label(branch: Any) -> Text:
 def _of_thing(branch: Any) -> Text:
     from rich.text import Text
 
-    from cli.screen.output import clean, heading, shown
-
     kind, _, name = branch.what.partition("/")
     if name == "…":
         figure = f"  {shown(f'{branch.figure} {branch.unit}')}" if branch.figure else ""
@@ -210,8 +211,6 @@ def _of_thing(branch: Any) -> Text:
 
 def _of_event(branch: Any) -> Text:
     from rich.text import Text
-
-    from cli.screen.output import MARKS, STYLES, clean, shown
 
     label = Text(f"#{branch.position} {branch.effective_on}  {branch.what}")
     if branch.figure is not None:

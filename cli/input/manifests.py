@@ -319,11 +319,11 @@ def rejected(
     bad += manifest.lost
     bad.sort(key=lambda one: one.line)
     if manifest.is_json:
-        from cli.screen.output import compact
+        from ledger.domain.transcoding import to_json
 
         for one in bad:
             yield (
-                compact({**one.cells, PROBLEM: told[one.line]})
+                to_json({**one.cells, PROBLEM: told[one.line]})
                 if isinstance(one, Row)
                 else one.cells.encode()
             ) + b"\n"

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.screen.output import FICTION, PART_FICTION, Sheet, heading, shown
+from cli.screen.output import (
+    FICTION,
+    PART_FICTION,
+    Row,
+    Sheet,
+    compact,
+    csv_lines,
+    heading,
+    pretty,
+    shown,
+    write_bytes,
+    write_footer,
+)
 from cli.screen.progress import progress
 from cli.session import session
 
 if TYPE_CHECKING:
-    from projections.engine.reading import Answer, KnownAt
+    from projections.engine.answer import Answer
+
+if TYPE_CHECKING:
+    from projections.engine.answer import Answer
+    from projections.engine.moment import KnownAt
     from projections.projector import Projections
 
 
@@ -36,32 +52,6 @@ def ask(
     """One answer; its note, if it has one, goes to stderr."""
     with projections() as views:
         answer = views.answer(view, deal, as_of=as_of, known_at=known_at)
-    return noted(answer)
-
-
-def ask_with_receipt(
-    view: str,
-    deal: str | None,
-    as_of: date | None,
-    known_at: KnownAt | None,
-    *,
-    receipt: str,
-    key_file: str,
-) -> Answer:
-    """One answer, and in a file a signed receipt of what it said."""
-    from cli.input.files import replacing
-    from cli.input.keys import read_signer
-    from projections.receipts import receipt_of
-
-    signer = read_signer(key_file)
-    with projections() as views:
-        with views.reading(as_of, known_at) as reading:
-            day = reading.day
-        answer = views.answer(view, deal, as_of=as_of, known_at=known_at, today=day)
-        note = signer.sign(receipt_of(views, answer, day).note)
-    with replacing(receipt) as out:
-        out.write(bytes(note))
-    click.echo(f"Wrote {receipt}, signed by {signer.name}.", err=True)
     return noted(answer)
 
 
@@ -138,3 +128,71 @@ def _title(answer: Answer) -> str:
     if answer.about is not None:
         return f"{deal}: {answer.about.title}"
     return f"{answer.view}: {deal}" if deal else answer.view
+
+
+class Tally:
+    """Rows that are written as they come, counted, with their digest."""
+
+    def __init__(self, rows: Iterator[Row]) -> None:
+        import hashlib
+
+        self._rows = rows
+        self._digest = hashlib.sha256()
+        self.many = 0
+
+    def __iter__(self) -> Iterator[Row]:
+        for row in self._rows:
+            self._digest.update(compact(row) + b"\n")
+            self.many += 1
+            yield row
+
+    def answer(self, told: Callable[..., Answer]) -> Answer:
+        """The answer without its rows, which were written."""
+        return told([], digest=self._digest.hexdigest(), totals={"rows": self.many})
+
+
+def write_streamed(
+    told: Callable[..., Answer],
+    rows: Iterator[Row],
+    form: str,
+    columns: Sequence[str] = (),
+    spread: Callable[[Row], Iterable[Row]] = lambda row: (row,),
+) -> Answer:
+    """Write rows as they come, in a form for machines; the answer without them.
+
+    `told` makes that answer of no rows, their digest and how many there were. `columns`
+    and `spread`, which makes lines of a row, are for CSV alone.
+    """
+    tally = Tally(rows)
+    if form == "json":
+        whole = sheet_of(tally.answer(told)).whole
+        write_bytes(_json_lines(whole, tally, lambda: tally.answer(told)))
+        return tally.answer(told)
+    if form == "jsonl":
+        write_bytes(map(compact, tally))
+    else:
+        lines = (line for row in tally for line in spread(row))
+        write_bytes(csv_lines(columns or tally.answer(told).columns, lines))
+    answer = tally.answer(told)
+    write_footer(sheet_of(answer), to_stderr=True)
+    return answer
+
+
+def _json_lines(
+    whole: dict[str, Any], rows: Iterable[Row], answer: Callable[[], Answer]
+) -> Iterator[bytes]:
+    """One JSON object, indented, whose rows are written as they come."""
+    names = list(whole)
+    place = names.index("rows")
+    first = pretty({name: whole[name] for name in names[:place]})
+    yield first.removesuffix(b"\n}") + b",\n" + b'  "rows": ['
+    last = b""
+    for row in rows:
+        if last:
+            yield last + b","
+        last = b"    " + pretty(row).replace(b"\n", b"\n    ")
+    if last:
+        yield last
+    after = whole_of(answer())
+    end = pretty({name: after[name] for name in names[place + 1 :]})
+    yield b"  ]," + end.removeprefix(b"{")

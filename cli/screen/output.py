@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from projections.engine.reading import Answer
 
 Row = Mapping[str, Any]
 
@@ -73,9 +72,9 @@ def write(sheet: Sheet, form: str) -> None:
     """Write an answer to stdout in the form asked for."""
     match form:
         case "json":
-            _write_bytes([_pretty(sheet.whole)])
+            write_bytes([pretty(sheet.whole)])
         case "jsonl":
-            _write_bytes(sheet.lines or [compact(row) for row in sheet.rows])
+            write_bytes(sheet.lines or [compact(row) for row in sheet.rows])
             write_footer(sheet, to_stderr=True)
         case "csv":
             _write_csv(sheet)
@@ -353,13 +352,15 @@ def compact(value: Any) -> bytes:
     return to_json(value)
 
 
-def _pretty(value: Any) -> bytes:
+def pretty(value: Any) -> bytes:
+    """A value as indented JSON."""
     import msgspec
 
     return msgspec.json.format(compact(value), indent=2)
 
 
-def _write_bytes(lines: Iterable[bytes]) -> None:
+def write_bytes(lines: Iterable[bytes]) -> None:
+    """Write lines to stdout as they are."""
     # The bytes themselves: a digest must not depend on the terminal's encoding.
     sys.stdout.flush()
     for line in lines:
@@ -367,83 +368,12 @@ def _write_bytes(lines: Iterable[bytes]) -> None:
     sys.stdout.buffer.flush()
 
 
-class Tally:
-    """Rows that are written as they come, counted, with their digest."""
-
-    def __init__(self, rows: Iterator[Row]) -> None:
-        import hashlib
-
-        self._rows = rows
-        self._digest = hashlib.sha256()
-        self.many = 0
-
-    def __iter__(self) -> Iterator[Row]:
-        for row in self._rows:
-            self._digest.update(compact(row) + b"\n")
-            self.many += 1
-            yield row
-
-    def answer(self, told: Callable[..., Answer]) -> Answer:
-        """The answer without its rows, which were written."""
-        return told([], digest=self._digest.hexdigest(), totals={"rows": self.many})
-
-
-def write_streamed(
-    told: Callable[..., Answer],
-    rows: Iterator[Row],
-    form: str,
-    columns: Sequence[str] = (),
-    spread: Callable[[Row], Iterable[Row]] = lambda row: (row,),
-) -> Answer:
-    """Write rows as they come, in a form for machines; the answer without them.
-
-    `told` makes that answer of no rows, their digest and how many there were. `columns`
-    and `spread`, which makes lines of a row, are for CSV alone.
-    """
-    from cli.screen.answers import sheet_of
-
-    tally = Tally(rows)
-    if form == "json":
-        whole = sheet_of(tally.answer(told)).whole
-        _write_bytes(_json_lines(whole, tally, lambda: tally.answer(told)))
-        return tally.answer(told)
-    if form == "jsonl":
-        _write_bytes(map(compact, tally))
-    else:
-        lines = (line for row in tally for line in spread(row))
-        _write_bytes(_csv_lines(columns or tally.answer(told).columns, lines))
-    answer = tally.answer(told)
-    write_footer(sheet_of(answer), to_stderr=True)
-    return answer
-
-
-def _json_lines(
-    whole: dict[str, Any], rows: Iterable[Row], answer: Callable[[], Answer]
-) -> Iterator[bytes]:
-    """One JSON object, indented, whose rows are written as they come."""
-    from cli.screen.answers import whole_of
-
-    names = list(whole)
-    place = names.index("rows")
-    first = _pretty({name: whole[name] for name in names[:place]})
-    yield first.removesuffix(b"\n}") + b",\n" + b'  "rows": ['
-    last = b""
-    for row in rows:
-        if last:
-            yield last + b","
-        last = b"    " + _pretty(row).replace(b"\n", b"\n    ")
-    if last:
-        yield last
-    after = whole_of(answer())
-    end = _pretty({name: after[name] for name in names[place + 1 :]})
-    yield b"  ]," + end.removeprefix(b"{")
-
-
 def _write_csv(sheet: Sheet) -> None:
-    _write_bytes(_csv_lines(sheet.columns, sheet.rows))
+    write_bytes(csv_lines(sheet.columns, sheet.rows))
 
 
-def _csv_lines(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[bytes]:
+def csv_lines(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[bytes]:
+    """A header and rows as CSV, a line each."""
     import csv
     import io
 

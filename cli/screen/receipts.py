@@ -11,6 +11,10 @@ import click
 from cli.screen.output import Sheet, screen, write
 
 if TYPE_CHECKING:
+    from ledger.record.log import Head
+    from ledger.tlog.verifier import Record
+
+if TYPE_CHECKING:
     from ledger.application import Ledger, Receipt
     from ledger.domain.event import Event
 
@@ -105,7 +109,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def _row(event: Event[Any]) -> dict[str, Any]:
-    from ledger.domain.transcoding import stamp_time
+    from ledger.clock import stamp_time
 
     recorded_at = event.identity.recorded_at
     return {
@@ -118,3 +122,9 @@ def _row(event: Event[Any]) -> dict[str, Any]:
         "recorded_at": stamp_time(recorded_at) if recorded_at else None,
         "command_id": event.provenance.command_id,
     }
+
+
+def announce(what: str, head: Head | Record) -> None:
+    """Say on stderr what was carried over, and the tree head that goes with it."""
+    click.echo(f"{what}.", err=True)
+    click.echo(f"tree head  {head.root.hex()}", err=True)

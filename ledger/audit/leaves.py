@@ -25,11 +25,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
+from ledger.clock import stamp_time
 from ledger.database.dialect import database_of
 from ledger.database.tables import commands, events
 from ledger.domain.catalogue import EVENTS
 from ledger.domain.event import Event
-from ledger.domain.transcoding import decode, stamp_time
+from ledger.domain.transcoding import decode
 from ledger.errors import AccordError, IntegrityFailure, UnknownEvent
 from ledger.record.log import TILE_LEVELS
 from ledger.record.store import Store, open_store

@@ -7,8 +7,7 @@ from typing import Annotated
 from ledger.commands.decision import Decision
 from ledger.commands.registration import register
 from ledger.domain.event import EventData
-from ledger.domain.sku import Sku
-from ledger.domain.system import (
+from ledger.domain.order import (
     LineAsked,
     Order,
     OrderAcknowledged,
@@ -18,6 +17,7 @@ from ledger.domain.system import (
     OrderLineChanged,
     OrderPlaced,
 )
+from ledger.domain.sku import Sku
 from ledger.domain.values import Id, Power, Slug, SystemId
 
 OrderId = Annotated[Id, "the order"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ledger.commands.decision import Decision
 from ledger.domain.event import Event
+from ledger.domain.order import Order, SerialsAllocated
 from ledger.domain.sku import Sku
-from ledger.domain.system import Order, Registered, Replaced, SerialsAllocated, System
+from ledger.domain.system import Registered, Replaced, System
 from ledger.domain.values import Id, SystemId
 
 

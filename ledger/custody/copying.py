@@ -15,11 +15,12 @@ from typing import Any, Final, NoReturn
 import sqlalchemy as sa
 from eventsourcing.persistence import IntegrityError
 
+from ledger.clock import stamp_time
 from ledger.custody.transfer import CHUNK, Checks, Progress, chunks
 from ledger.database.dialect import shown
 from ledger.database.tables import events
 from ledger.domain.event import Event
-from ledger.domain.transcoding import decode, stamp_time
+from ledger.domain.transcoding import decode
 from ledger.errors import ImportRejected, IntegrityFailure
 from ledger.record.log import Head, Row, Submission, append, locked_head
 from ledger.record.store import Store

@@ -16,9 +16,10 @@ import sqlalchemy as sa
 from eventsourcing.persistence import IntegrityError
 from sqlalchemy.engine import Connection
 
+from ledger.clock import stamp_time
 from ledger.database.tables import events
 from ledger.domain.event import Event
-from ledger.domain.transcoding import decode, stamp_time
+from ledger.domain.transcoding import decode
 from ledger.errors import ImportRejected, IntegrityFailure, UnknownEvent
 from ledger.record.log import Head, Row, Submission, append, locked_head, read_head
 from ledger.record.store import Store

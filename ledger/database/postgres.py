@@ -15,10 +15,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from ledger.clock import stamp_time
 from ledger.database.dialect import HeadRows, Waker, shown
 from ledger.database.postgres_health import OWNER, READER, WRITER, health
 from ledger.database.tables import WRITTEN_ONCE, head
-from ledger.domain.transcoding import stamp_time
 from ledger.errors import LedgerUnavailable
 
 LOCK_S: Final = 10

@@ -24,7 +24,8 @@ from ledger.domain.event import World
 from ledger.domain.funding import Tranche, TrancheRelocked, TrancheUnlocked
 from ledger.domain.milestone import Milestone
 from ledger.domain.observation import Observations
-from ledger.domain.system import Order, System
+from ledger.domain.order import Order
+from ledger.domain.system import System
 from ledger.domain.triggers import (
     AgreementInEffect,
     All,

@@ -7,7 +7,6 @@ lock, since only there are position and recorded time known. Those bytes are has
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import cache, lru_cache, reduce
 from operator import or_
 from typing import Any
@@ -103,11 +102,6 @@ def _value_schema(kind: type[Any]) -> dict[str, str]:
     assert kind in VALUES, kind
     first = (kind.__doc__ or "").split("\n")[0]
     return {"type": "string", "title": kind.__name__, "description": first}
-
-
-def stamp_time(moment: datetime) -> str:
-    """A recorded time as it is written everywhere: UTC, microseconds, `Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def envelope(

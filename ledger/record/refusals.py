@@ -12,9 +12,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from ledger.clock import stamp_time
 from ledger.database.tables import refused
 from ledger.domain.struct import Frozen
-from ledger.domain.transcoding import stamp_time
 from ledger.record.log import read_head
 from ledger.record.store import Store
 

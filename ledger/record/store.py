@@ -30,6 +30,7 @@ from eventsourcing.persistence import (
 from sqlalchemy.engine import Connection, Engine, RootTransaction
 from sqlalchemy.exc import DBAPIError
 
+from ledger.clock import stamp_time
 from ledger.database.dialect import database_of, parsed, shown
 from ledger.database.schema import check_schema, create_schema, schema_of
 from ledger.database.tables import (
@@ -42,7 +43,7 @@ from ledger.database.tables import (
     snapshots,
     tracking,
 )
-from ledger.domain.transcoding import envelope, stamp_time
+from ledger.domain.transcoding import envelope
 from ledger.errors import LedgerUnavailable, OutcomeUnknown, TryAgain
 from ledger.record.log import (
     IN_CHUNK,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ledger.domain import agreement as agreed
-from ledger.domain import certificate, funding, milestone, sku, system
+from ledger.domain import certificate, funding, milestone, order, sku, system
 from ledger.domain.agreement import Agreement, Scope
 from ledger.domain.catalogue import EVENTS
 from ledger.domain.event import Event, EventData, World
@@ -26,8 +26,8 @@ SCOPED: Final[dict[type[EventData], Scope]] = {
     funding.DrawdownRequested: "draw",
     funding.DrawdownApproved: "draw",
     funding.DisbursementInstructed: "draw",
-    system.OrderPlaced: "delivery",
-    system.SerialsAllocated: "delivery",
+    order.OrderPlaced: "delivery",
+    order.SerialsAllocated: "delivery",
     system.Shipped: "delivery",
     system.Installed: "delivery",
     system.Energised: "delivery",
@@ -57,10 +57,10 @@ NOT_AFTER_THE_END: Final = (
     milestone.SignedOff,
     milestone.Achieved,
     sku.SkuVersioned,
-    system.OrderPlaced,
-    system.OrderAcknowledged,
-    system.OrderLineChanged,
-    system.SerialsAllocated,
+    order.OrderPlaced,
+    order.OrderAcknowledged,
+    order.OrderLineChanged,
+    order.SerialsAllocated,
     system.Registered,
     system.Shipped,
     certificate.Drafted,
@@ -80,8 +80,8 @@ NOT_AFTER_THE_END: Final = (
 NOT_AFTER_THE_CLOSE: Final = (
     *NOT_AFTER_THE_END,
     *(event for event in system.PHYSICAL if event not in NOT_AFTER_THE_END),
-    system.OrderClosed,
-    system.OrderCancelled,
+    order.OrderClosed,
+    order.OrderCancelled,
     funding.DisbursementSettled,
     funding.EquityIssued,
 )

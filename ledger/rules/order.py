@@ -1,4 +1,4 @@
-"""Rules of SKUs, orders and registration: ORD-01, UNT-01, UNT-06, UNT-07, UNT-14.
+"""Rules of orders and registration: ORD-01, UNT-01, UNT-06, UNT-07, UNT-14.
 
 The life of a system once it is registered is in `system.py`.
 """
@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from ledger.domain.agreement import Agreement, Terms
 from ledger.domain.event import Event, EventData, World
-from ledger.domain.sku import Sku, SkuVersioned
-from ledger.domain.system import (
+from ledger.domain.order import (
     Order,
     OrderAcknowledged,
     OrderCancelled,
@@ -18,10 +17,10 @@ from ledger.domain.system import (
     OrderLine,
     OrderLineChanged,
     OrderPlaced,
-    Registered,
     SerialsAllocated,
-    System,
 )
+from ledger.domain.sku import Sku, SkuVersioned
+from ledger.domain.system import Registered, System
 from ledger.errors import Refused
 from ledger.rules.dates import not_before
 from ledger.rules.registry import rule
@@ -39,50 +38,6 @@ NEEDED: Final[dict[type[EventData], frozenset[str]]] = {
 def terms_of(agreement: Agreement) -> Terms:
     """The terms in force; before there are any, the indicative ones."""
     return agreement.terms or agreement.indicative_terms or Terms()
-
-
-@rule("UNT-07", SkuVersioned)
-def versions_count_up(world: World, event: Event[Any]) -> None:
-    """Versions of a SKU are numbered 1, 2, 3, … and never change."""
-    world.need(Agreement, event.deal)
-    sku = world.get(Sku, event.deal, _name(event))
-    given = event.data.sku_version
-    if given != sku.latest + 1:
-        raise Refused(
-            "UNT-07",
-            f"Version {given} of {sku.name} does not follow version {sku.latest}.",
-            todo="A version is never changed; define the next one.",
-        )
-    if sku.exists:
-        not_before(event, sku.defined_on[sku.latest], f"version {sku.latest}")
-
-
-@rule("UNT-07", SkuVersioned)
-def counts_are_positive(_: World, event: Event[Any]) -> None:
-    """A SKU has at least one GPU package and one die, as two figures."""
-    packages, dies = event.data.gpu_packages, event.data.gpu_dies
-    if packages < 1 or dies < 1:
-        raise Refused(
-            "UNT-07",
-            f"{_name(event)} has {packages} GPU packages and {dies} dies.",
-            todo="Give both, each at least 1; neither follows from the name.",
-        )
-
-
-@rule("UNT-11", SkuVersioned)
-def rating_is_within_its_limits(_: World, event: Event[Any]) -> None:
-    """A SKU's rated power is above zero and lies within its own limits."""
-    least, rated, most = (
-        event.data.rated_least,
-        event.data.rated,
-        event.data.rated_most,
-    )
-    if not rated or not least <= rated <= most:
-        raise Refused(
-            "UNT-11",
-            f"{rated} is outside {least} to {most} for {_name(event)}.",
-            todo="Give rated_least ≤ rated ≤ rated_most, above zero.",
-        )
 
 
 @rule("ORD-01", OrderPlaced)

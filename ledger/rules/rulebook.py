@@ -19,6 +19,7 @@ from ledger.rules import (
     overfunding,
     record,
     reversal,
+    sku,
     system,
     unlock,
 )
@@ -32,6 +33,7 @@ MODULES = (
     in_force,
     milestone,
     observation,
+    sku,
     order,
     system,
     certificate,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date
 from functools import cached_property
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -140,6 +140,13 @@ def line_of(kind: type[L], row: FoldRow) -> L:
     return kind(**{name: getattr(row, name) for name in kind.__struct_fields__})
 
 
+class Fiction(NamedTuple):
+    """Which deals are fiction: a view whose rows tell; None where they do not know."""
+
+    view: View
+    of: Callable[[Book], bool | None]
+
+
 class View:
     """A view: its name, version and question; its fold; how its answer is drawn.
 
@@ -162,6 +169,7 @@ class View:
         self.keys: dict[type[EventData], Keys] = {}
         self.reads: tuple[View, ...] = ()
         self.draw: Callable[[Book], Drawn]
+        self.tell: Callable[[Any, str | None], Any] | None = None
 
     @cached_property
     def decoder(self) -> msgspec.json.Decoder[Any]:
@@ -196,6 +204,19 @@ class View:
             self.key = key
             self.reads = reads
             self.draw = function
+            return function
+
+        return bind
+
+    def told(
+        self, row: type[Frozen], *, key: tuple[str, ...]
+    ) -> Callable[[Callable[[Any, str | None], Any]], Any]:
+        """Bind what answers for a view that folds nothing, from a reading and a deal."""
+
+        def bind(function: Callable[[Any, str | None], Any]) -> Any:
+            self.row = row
+            self.key = key
+            self.tell = function
             return function
 
         return bind

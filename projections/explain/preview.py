@@ -10,6 +10,7 @@ from ledger.record.store import Store
 from projections.engine.history import marks
 from projections.engine.reading import Reading
 from projections.engine.view import Drawn
+from projections.views.deals import FICTION
 from projections.views.standing import STANDING
 
 
@@ -19,12 +20,14 @@ def preview(
     """The standing of a deal now, and once these events were recorded, too."""
     mine = [event for event in proposed if event.deal == deal]
     with store.reading() as connection:
-        reading = Reading(connection, store)
+        reading = Reading(connection, store, FICTION)
         book = reading.book(deal, STANDING)
         before = STANDING.draw(book)
         taken_back = list(marks(mine))
         if taken_back:
-            then = Reading(connection, store, today=reading.day, reversing=taken_back)
+            then = Reading(
+                connection, store, FICTION, today=reading.day, reversing=taken_back
+            )
             book = then.book(deal, STANDING)
         for event in mine:
             for view in STANDING.with_reads().values():

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from ledger.domain import agreement, certificate, funding, reversal, system
+from ledger.domain import agreement, certificate, funding, order, reversal, system
 from ledger.domain.event import Event
 from ledger.domain.values import Amount, Power
 from projections.engine.view import Book
@@ -21,10 +21,10 @@ from projections.views.fleet import order_of, system_of
 from projections.views.milestones import MILESTONES
 
 STATES: Final[dict[type, str]] = {
-    system.OrderPlaced: "placed",
-    system.OrderAcknowledged: "acknowledged",
-    system.OrderClosed: "closed",
-    system.OrderCancelled: "cancelled",
+    order.OrderPlaced: "placed",
+    order.OrderAcknowledged: "acknowledged",
+    order.OrderClosed: "closed",
+    order.OrderCancelled: "cancelled",
     agreement.AmendmentProposed: "proposed",
     agreement.AmendmentTookEffect: "in effect",
     agreement.AmendmentWithdrawn: "withdrawn",

@@ -15,12 +15,13 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from ledger.clock import stamp_time
 from ledger.domain import agreement as agreed
 from ledger.domain.catalogue import BY_KIND
 from ledger.domain.event import Event
 from ledger.domain.provenance import Evidence
 from ledger.domain.struct import Frozen
-from ledger.domain.transcoding import stamp_time, to_builtins
+from ledger.domain.transcoding import to_builtins
 from ledger.domain.values import Amount
 from ledger.errors import InvalidValue, NotFound
 from projections.engine.reading import Reading

@@ -14,7 +14,7 @@ from ledger.domain.agreement import Terms
 from ledger.domain.event import Event
 from ledger.domain.provenance import Status, weakest
 from ledger.domain.struct import Frozen
-from projections.engine.view import Book, FoldRow, Rows, View
+from projections.engine.view import Book, Fiction, FoldRow, Rows, View
 
 STATES: Final[dict[type, str]] = {
     agreed.BecameEffective: "in_effect",
@@ -84,6 +84,14 @@ class DealLine(Frozen):
 def agreement_of(book: Book) -> AgreementRow:
     """The agreement's row; an empty one where nothing is known yet."""
     return book.rows(DEALS).get(AGREEMENT) or AgreementRow(key=AGREEMENT)
+
+
+def _fictional(book: Book) -> bool | None:
+    row = agreement_of(book)
+    return None if row.state == "none" else row.fictional
+
+
+FICTION: Final = Fiction(DEALS, _fictional)
 
 
 def _row(rows: Rows[AgreementRow]) -> AgreementRow:

@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import closing
 from datetime import date
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from ledger.domain import system as deliveries
 from ledger.domain.event import Event
+from ledger.domain.order import OrderCancelled, OrderLineChanged, OrderPlaced
 from ledger.domain.struct import Frozen
+from ledger.domain.system import (
+    Accepted,
+    Decommissioned,
+    Derated,
+    Energised,
+    Installed,
+    Quarantined,
+    Received,
+    Registered,
+    Rejected,
+    Replaced,
+    ReturnedToMaker,
+    ReturnedToService,
+    SentToRma,
+    Shipped,
+)
 from projections.engine.view import Book, Drawn, FoldRow, Rows, View
 
+if TYPE_CHECKING:
+    from projections.engine.reading import Reading
+
+IS_NOTHING: Final[Mapping[str, str]] = {"state": "allocated", "site": "-"}
+"""What a row leaves out: it is shown so, and stored as nothing."""
 LADDER: Final = ("shipped", "received", "installed", "energised", "accepted")
 ENTERED: Final[dict[type, str]] = {
-    deliveries.Shipped: "shipped",
-    deliveries.Received: "received",
-    deliveries.Installed: "installed",
-    deliveries.Energised: "energised",
-    deliveries.Rejected: "rejected",
-    deliveries.ReturnedToMaker: "returned",
-    deliveries.Replaced: "replaced",
-    deliveries.Decommissioned: "decommissioned",
+    Shipped: "shipped",
+    Received: "received",
+    Installed: "installed",
+    Energised: "energised",
+    Rejected: "rejected",
+    ReturnedToMaker: "returned",
+    Replaced: "replaced",
+    Decommissioned: "decommissioned",
 }
 # How far up the ladder a system that is out still counts: what went back was shipped.
 COUNTS_TO: Final = {
@@ -228,8 +250,8 @@ def _named(event: Event[Any]) -> str:
     return event.stream.rpartition("/")[2]
 
 
-@FLEET.on(deliveries.OrderPlaced)
-def _placed(rows: Rows[Any], event: Event[deliveries.OrderPlaced]) -> None:
+@FLEET.on(OrderPlaced)
+def _placed(rows: Rows[Any], event: Event[OrderPlaced]) -> None:
     lines = {
         line.line: Line(line.sku, line.rated.watts, line.quantity)
         for line in event.data.lines
@@ -238,8 +260,8 @@ def _placed(rows: Rows[Any], event: Event[deliveries.OrderPlaced]) -> None:
     _reorder(rows, OrderRow(key=f"order/{_named(event)}", lines=lines), before)
 
 
-@FLEET.on(deliveries.OrderLineChanged)
-def _changed(rows: Rows[Any], event: Event[deliveries.OrderLineChanged]) -> None:
+@FLEET.on(OrderLineChanged)
+def _changed(rows: Rows[Any], event: Event[OrderLineChanged]) -> None:
     order = _order(rows, _named(event))
     if order is not None and event.data.line in order.lines:
         after = msgspec.structs.replace(order, lines=_copied(order))
@@ -247,7 +269,7 @@ def _changed(rows: Rows[Any], event: Event[deliveries.OrderLineChanged]) -> None
         _reorder(rows, after, order)
 
 
-@FLEET.on(deliveries.OrderCancelled)
+@FLEET.on(OrderCancelled)
 def _cancelled(rows: Rows[Any], event: Event[Any]) -> None:
     order = _order(rows, _named(event))
     if order is not None:
@@ -275,8 +297,8 @@ def _reorder(rows: Rows[Any], after: OrderRow, before: OrderRow | None) -> None:
     rows.put(totals)
 
 
-@FLEET.on(deliveries.Registered)
-def _registered(rows: Rows[Any], event: Event[deliveries.Registered]) -> None:
+@FLEET.on(Registered)
+def _registered(rows: Rows[Any], event: Event[Registered]) -> None:
     data = event.data
     order = _order(rows, data.order)
     line = order.lines.get(data.line) if order is not None else None
@@ -303,35 +325,33 @@ def _registered(rows: Rows[Any], event: Event[deliveries.Registered]) -> None:
 
 @FLEET.on(
     *ENTERED,
-    deliveries.Accepted,
-    deliveries.Quarantined,
-    deliveries.SentToRma,
-    deliveries.ReturnedToService,
-    deliveries.Derated,
+    Accepted,
+    Quarantined,
+    SentToRma,
+    ReturnedToService,
+    Derated,
     reads=_looks_at,
 )
 def _entered(rows: Rows[Any], event: Event[Any]) -> None:
     row = rows.get(event.stream)
-    if row is None or (
-        isinstance(event.data, deliveries.Accepted) and not event.confirmed
-    ):
+    if row is None or (isinstance(event.data, Accepted) and not event.confirmed):
         return
     beyond, held = row.beyond, row.held
     totals = _totals(rows)
     _count(totals, row, -1)
     match event.data:
-        case deliveries.Accepted(rated=rated):
+        case Accepted(rated=rated):
             row.state = "accepted"
             row.watts = rated.watts
-        case deliveries.Quarantined():
+        case Quarantined():
             row.outage = "quarantined"
-        case deliveries.SentToRma():
+        case SentToRma():
             row.outage = "in_rma"
-        case deliveries.ReturnedToService():
+        case ReturnedToService():
             row.outage = None if event.confirmed else row.outage
-        case deliveries.Derated(new=new):
+        case Derated(new=new):
             row.watts = new.watts
-        case deliveries.Received(site=site):
+        case Received(site=site):
             row.state = "received"
             row.site = site
         case data:
@@ -397,3 +417,33 @@ def _fleet(book: Book) -> Drawn:
     ]
     systems = sum(line.systems for line in lines)
     return Drawn(lines, {"systems": systems, "ordered": totals.systems_ordered})
+
+
+def systems(
+    reading: Reading,
+    deal: str,
+    asked: Mapping[str, str | None],
+    after: str | None = None,
+    limit: int | None = None,
+) -> Generator[SystemLine]:
+    """Systems of a deal by their names: of a `state`, at a `site`, of an `order`.
+
+    Of rows that are up to date the database tells these alone.
+    """
+    given = {name: value for name, value in asked.items() if value is not None}
+    first, last = f"{SYSTEM}/{after or ''}", f"{SYSTEM}0"
+    fields: dict[str, tuple[str, ...]] = {"state": ("outage", "state")}
+    where = {
+        fields.get(name, (name,)): "" if IS_NOTHING.get(name) == value else value
+        for name, value in given.items()
+    }
+    current = reading.current(FLEET, deal, where, (first, last), limit)
+    if current is not None:
+        with closing(current) as found:
+            yield from map(system_line, found)
+        return
+    for row in reading.book(deal, FLEET).rows(FLEET):
+        if isinstance(row, SystemRow) and row.key > first:
+            line = system_line(row)
+            if all(getattr(line, name) == value for name, value in given.items()):
+                yield line

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import msgspec
 
+from ledger.clock import stamp_time
 from ledger.domain import books
 from ledger.domain.catalogue import EVENTS
 from ledger.domain.event import Event
 from ledger.domain.struct import Frozen
-from ledger.domain.transcoding import stamp_time
 from projections.engine.view import Book, Drawn, FoldRow, Rows, View, line_of
 
 PERIODS: Final = "periods"

@@ -5,13 +5,19 @@ This view keeps no rows: it is the record itself, told line by line.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from datetime import UTC
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from ledger.clock import stamp_time
 from ledger.domain.event import Event
 from ledger.domain.struct import Frozen
-from ledger.domain.transcoding import stamp_time, to_builtins
+from ledger.domain.transcoding import to_builtins
+from projections.engine.answer import Answer, columns_of
 from projections.engine.view import View
+
+if TYPE_CHECKING:
+    from projections.engine.reading import Reading
 
 SHOWN: Final = 160
 
@@ -39,8 +45,49 @@ class TimelineLine(Frozen, omit_defaults=False):
 TIMELINE: Final = View(
     "timeline", 2, "What happened, who recorded it, on what evidence?", TimelineLine
 )
-TIMELINE.row = TimelineLine
-TIMELINE.key = ("position",)
+
+
+@TIMELINE.told(TimelineLine, key=("position",))
+def _timeline(reading: Reading, deal: str | None) -> Answer:
+    if deal is not None:
+        reading.check_known(deal)
+    return reading.told(
+        TIMELINE.name,
+        list(timeline(reading, deal)),
+        columns_of(TIMELINE, deal),
+        deal=deal,
+        version=TIMELINE.version,
+        fictional=reading.all_fictional(deal),
+    )
+
+
+def timeline(
+    reading: Reading,
+    deal: str | None,
+    *,
+    before: int | None = None,
+    newest: bool = False,
+) -> Generator[Any]:
+    """The events of a deal, or of all, a line each, as many as are asked for.
+
+    `before` leaves out what stands from a position on; `newest` is told first.
+    """
+    taken_back = {
+        mark.data.position: f"{mark.data.reversal} (#{mark.position})"
+        for mark in reading.marks(deal)
+    }
+    fictional: dict[str, bool] = {}
+    for event in reading.history(deal, before=before, newest=newest):
+        if reading.as_of is not None and event.on > reading.as_of:
+            continue  # It marks another as reversed, which shows it.
+        line = line_of_event(event, taken_back.get(event.position))
+        if deal is not None:
+            yield line
+            continue
+        if event.deal not in fictional:
+            fictional[event.deal] = reading.fictional(event.deal)
+        label = {"deal": event.deal, "fictional": fictional[event.deal]}
+        yield {**label, **to_builtins(line)}
 
 
 def line_of_event(event: Event[Any], reversed_by: str | None = None) -> TimelineLine:
