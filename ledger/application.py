@@ -26,7 +26,8 @@ from eventsourcing.persistence import (
 
 from ledger.commands.decision import Decision
 from ledger.commands.registry import Command, Request, find, read_ahead
-from ledger.domain.event import A, Event, fold
+from ledger.domain.aggregate import A, fold
+from ledger.domain.event import Event
 from ledger.domain.provenance import Actor, Provenance, status_of
 from ledger.domain.system import System
 from ledger.domain.transcoding import decode, to_builtins
@@ -125,7 +126,7 @@ class Ledger(Application[str]):
         try:
             return self.repository.get(stream, projector_func=project)
         except AggregateNotFoundError:
-            return kind(stream)
+            return kind.at(stream)
 
     def several(self, kind: type[A], streams: Sequence[str]) -> Iterator[A]:
         """The same of many streams, in few queries."""

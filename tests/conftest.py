@@ -20,7 +20,8 @@ from places import POSTGRESQL, SQLITE, places
 
 from ledger.application import Ledger
 from ledger.commands.registry import request_of
-from ledger.domain.event import A, Event
+from ledger.domain.aggregate import A
+from ledger.domain.event import Event
 from ledger.errors import Refused
 from ledger.record.store import _OPEN, create_store
 from projections.projector import view_tables
@@ -79,7 +80,7 @@ class Desk:
 
     def get(self, kind: type[A], *ids: str) -> A:
         """An aggregate as it stands, folded from the store."""
-        from ledger.domain.event import stream_of
+        from ledger.domain.aggregate import stream_of
 
         return self.ledger.load(kind, stream_of(kind, *ids))
 

@@ -743,8 +743,8 @@ def test_a_plan_goes_up(desk):
 
 def test_apply_never_refuses(desk):
     """An event about something unknown loads: history must load for ever."""
+    from ledger.domain.aggregate import fold
     from ledger.domain.catalogue import EVENTS
-    from ledger.domain.event import fold
     from ledger.domain.transcoding import proposed
 
     loi(desk)

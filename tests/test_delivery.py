@@ -11,7 +11,7 @@ import pytest
 from fleet import LINE, SKU, SYSTEM, advance, allocate, opened, ordered
 
 from ledger.application import Ledger
-from ledger.domain.event import fold
+from ledger.domain.aggregate import fold
 from ledger.domain.order import Order, OrderLine, OrderPlaced, SerialsAllocated
 from ledger.domain.sku import Sku
 from ledger.domain.system import Registered, System
@@ -241,7 +241,7 @@ def test_a_decommissioned_system_moves_with_a_reason(desk):
 def propose(desk, kind, *ids, data):
     """An event as a command would propose it, judged by the rules alone."""
     from ledger.commands.decision import Decision
-    from ledger.domain.event import stream_of
+    from ledger.domain.aggregate import stream_of
     from ledger.domain.transcoding import proposed
 
     decision = Decision(desk.ledger, desk.clock)

@@ -7,7 +7,7 @@ from datetime import date
 import msgspec
 import pytest
 
-from ledger.domain.event import fold
+from ledger.domain.aggregate import fold
 from ledger.domain.milestone import Achieved, Agreed, Metric, Milestone, Rescheduled
 from ledger.domain.values import Ratio
 from ledger.errors import NotFound

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from places import address
 
 from cli.main import root
+from ledger.domain.aggregate import stream_of
 from ledger.domain.agreement import Agreement, Superseded
-from ledger.domain.event import stream_of
 from ledger.domain.milestone import Milestone
 from ledger.domain.transcoding import decode
 from ledger.record.store import open_store

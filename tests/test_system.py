@@ -12,7 +12,7 @@ from fleet import STEPS, SYSTEM, advance, allocate, line, opened, ordered, take
 
 from ledger.application import Ledger
 from ledger.commands.decision import Decision
-from ledger.domain.event import stream_of
+from ledger.domain.aggregate import stream_of
 from ledger.domain.order import Order, SerialsAllocated
 from ledger.domain.system import (
     Registered,

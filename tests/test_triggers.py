@@ -19,10 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.commands.decision import Decision
+from ledger.domain.aggregate import fold
 from ledger.domain.agreement import Terms
 from ledger.domain.certificate import Certificate, Counted, Drafted, Issued, TookEffect
 from ledger.domain.evaluation import evaluate, recomputed
-from ledger.domain.event import Event, Identity, fold
+from ledger.domain.event import Event, Identity
 from ledger.domain.funding import Funding, TrancheUnlocked
 from ledger.domain.provenance import Provenance
 from ledger.domain.transcoding import from_builtins

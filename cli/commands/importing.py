@@ -15,8 +15,8 @@ from cli.screen.output import write_counts
 from cli.screen.progress import progress
 from cli.screen.receipts import plural
 from cli.session import session, where_and_who
+from ledger.domain.aggregate import not_found, stream_of
 from ledger.domain.agreement import Agreement
-from ledger.domain.event import not_found, stream_of
 from ledger.errors import AccordError, BatchRefused, InvalidValue
 
 if TYPE_CHECKING:

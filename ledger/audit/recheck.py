@@ -12,10 +12,11 @@ from typing import Any
 
 import msgspec
 
+from ledger.domain.aggregate import Aggregate, fold
 from ledger.domain.agreement import Terms
 from ledger.domain.certificate import Certificate, Issued, on_basis
 from ledger.domain.evaluation import recomputed
-from ledger.domain.event import Aggregate, Event, Reversed, fold
+from ledger.domain.event import Event, Reversed
 from ledger.domain.funding import EquityIssued, TrancheRelocked, TrancheUnlocked
 from ledger.domain.struct import Frozen
 from ledger.domain.transcoding import decode

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from ledger.commands.consequences import relock
 from ledger.commands.decision import Decision
 from ledger.commands.reads import Ids, reads
+from ledger.domain.aggregate import Aggregate, World
 from ledger.domain.agreement import Agreement, Terms
 from ledger.domain.certificate import (
     Certificate,
@@ -20,7 +21,7 @@ from ledger.domain.certificate import (
     TookEffect,
     on_basis,
 )
-from ledger.domain.event import Aggregate, Event, EventData, World
+from ledger.domain.event import Event, EventData
 from ledger.domain.system import System, SystemCertified, SystemDecertified
 from ledger.domain.values import Id, Power, Slug, SystemId
 

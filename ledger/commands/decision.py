@@ -13,16 +13,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ledger.domain.event import (
-    A,
-    Aggregate,
-    Event,
-    EventData,
-    Reversed,
-    fold,
-    not_found,
-    stream_of,
-)
+from ledger.domain.aggregate import A, Aggregate, fold, not_found, stream_of
+from ledger.domain.event import Event, EventData, Reversed
 from ledger.domain.provenance import Provenance
 from ledger.domain.transcoding import proposed
 from ledger.rules.rulebook import check
@@ -105,8 +97,12 @@ class Decision:
         return self.at.effective_on
 
     def get(self, kind: type[A], *ids: str) -> A:
-        """The aggregate, with version 0 where nothing is recorded of it."""
-        return self._load(kind, stream_of(kind, *ids))
+        """The aggregate, with version 0 where nothing is recorded of it.
+
+        An entry that is not confirmed is judged in the world that is told.
+        """
+        found = self._load(kind, stream_of(kind, *ids))
+        return found if self.provenance is None or self.at.confirmed else found.told
 
     def need(self, kind: type[A], *ids: str) -> A:
         """The same, or NotFound."""
@@ -130,7 +126,8 @@ class Decision:
         )
         self._ahead(kind, streams)
         loaded = [self._load(kind, stream) for stream in sorted(streams)]
-        return [one for one in loaded if one.deal == deal and one.exists]
+        mine = [one for one in loaded if one.deal == deal and one.exists]
+        return mine if self.at.confirmed else [one.told for one in mine]
 
     def entry(self, position: int) -> Event[Any] | None:
         """The entry at a position of the record; what is only proposed has none yet."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias, TypeVar
 
-from ledger.domain.event import Aggregate, World
+from ledger.domain.aggregate import Aggregate, World
 
 Ids: TypeAlias = tuple[str, ...]
 Reads: TypeAlias = Callable[..., Iterable[tuple[type[Aggregate], Ids]]]

@@ -34,7 +34,7 @@ from ledger.commands import (
     system,
 )
 from ledger.commands.reads import Ids, read_by
-from ledger.domain.event import Aggregate, World
+from ledger.domain.aggregate import Aggregate, World
 from ledger.domain.provenance import Evidence, Status
 from ledger.domain.system import System
 from ledger.domain.transcoding import from_builtins

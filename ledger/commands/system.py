@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from ledger.commands.decision import Decision
 from ledger.commands.reads import Ids, reads
 from ledger.commands.registration import register
-from ledger.domain.event import Aggregate, Event, EventData, World
+from ledger.domain.aggregate import Aggregate, World
+from ledger.domain.event import Event, EventData
 from ledger.domain.system import (
     AcceptanceTested,
     Accepted,

@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, Final, Literal
 
-from ledger.domain.event import Aggregate, Event, EventData
+from ledger.domain.aggregate import Plain
+from ledger.domain.event import Event, EventData
 from ledger.domain.provenance import Status, weakest
 from ledger.domain.struct import Frozen
 from ledger.domain.values import Amount, Id, Month, Power, Ratio, Slug
@@ -457,7 +458,7 @@ class Amendment:
         self.state: Literal["proposed", "in_effect", "withdrawn"] = "proposed"
 
 
-class Agreement(Aggregate):
+class Agreement(Plain):
     """One deal's agreement. Stream `agreement/DEAL`."""
 
     kind = "agreement"

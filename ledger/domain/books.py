@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any, Final, Literal, get_args
 
-from ledger.domain.event import Aggregate, Event, EventData
+from ledger.domain.aggregate import Plain
+from ledger.domain.event import Event, EventData
 from ledger.domain.values import Id
 
 Weekday = Literal[
@@ -96,7 +97,7 @@ class Period:
         return self.begins_on <= day <= self.ends_on
 
 
-class Books(Aggregate):
+class Books(Plain):
     """The calendars and accounting periods of a deal. Stream `books/DEAL`."""
 
     kind = "books"

@@ -16,35 +16,33 @@ from ledger.domain import (
     sku,
     system,
 )
-from ledger.domain.event import Aggregate, EventData, Reversed
+from ledger.domain.aggregate import Aggregate
+from ledger.domain.event import EventData, Reversed
+from ledger.domain.parts import Part
 
-AGGREGATES: Final[tuple[type[Aggregate], ...]] = (
-    agreement.Agreement,
-    milestone.Milestone,
-    observation.Observations,
-    sku.Sku,
-    order.Order,
-    system.System,
-    system.Slot,
-    certificate.Certificate,
-    funding.Funding,
-    books.Books,
-    reversal.Reversal,
-)
+EVENTS_OF: Final[dict[type[Aggregate], tuple[type[EventData], ...]]] = {
+    agreement.Agreement: agreement.EVENTS,
+    milestone.Milestone: milestone.EVENTS,
+    observation.Observations: observation.EVENTS,
+    sku.Sku: sku.EVENTS,
+    order.Order: order.EVENTS,
+    system.System: system.EVENTS,
+    system.Slot: system.SLOT_EVENTS,
+    certificate.Certificate: certificate.EVENTS,
+    funding.Funding: funding.EVENTS,
+    books.Books: books.EVENTS,
+    reversal.Reversal: reversal.EVENTS,
+}
+"""The events of each kind of aggregate."""
+PARTS_OF: Final[dict[type[Aggregate], tuple[type[Part], ...]]] = {
+    funding.Funding: funding.PARTS,
+}
+"""What the state of an aggregate of many parts is made of."""
 
+AGGREGATES: Final = tuple(EVENTS_OF)
 EVENTS: Final[tuple[type[EventData], ...]] = (
-    *agreement.EVENTS,
-    *milestone.EVENTS,
-    *observation.EVENTS,
-    *sku.EVENTS,
-    *order.EVENTS,
-    *system.EVENTS,
-    *certificate.EVENTS,
-    *funding.EVENTS,
-    *books.EVENTS,
-    *reversal.EVENTS,
+    *(event for events in EVENTS_OF.values() for event in events),
     Reversed,
 )
-
 BY_TAG: Final[dict[str, type[EventData]]] = {event.tag(): event for event in EVENTS}
 BY_KIND: Final[dict[str, type[Aggregate]]] = {kind.kind: kind for kind in AGGREGATES}

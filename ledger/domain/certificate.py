@@ -12,8 +12,9 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, Final, Literal
 
+from ledger.domain.aggregate import Plain
 from ledger.domain.agreement import Basis, Terms
-from ledger.domain.event import Aggregate, Event, EventData
+from ledger.domain.event import Event, EventData
 from ledger.domain.struct import Frozen
 from ledger.domain.values import Power, Ratio, Slug, SystemId, scaled_watts
 
@@ -99,7 +100,7 @@ class Revoked(EventData, tag="certificate.revoked"):
             certificate.claims.append(event.ref)
 
 
-class Certificate(Aggregate):
+class Certificate(Plain):
     """A capacity certificate. Stream `certificate/DEAL/NAME`."""
 
     kind = "certificate"

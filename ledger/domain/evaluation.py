@@ -18,9 +18,9 @@ from datetime import date
 from functools import cached_property
 from typing import NamedTuple, assert_never
 
+from ledger.domain.aggregate import World
 from ledger.domain.agreement import Agreement, Basis, Terms
 from ledger.domain.certificate import Certificate, on_basis, unmeasured
-from ledger.domain.event import World
 from ledger.domain.funding import Tranche, TrancheRelocked, TrancheUnlocked
 from ledger.domain.milestone import Milestone
 from ledger.domain.observation import Observations

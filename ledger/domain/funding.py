@@ -13,11 +13,14 @@ a later one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
-from ledger.domain.event import Aggregate, Event, EventData
-from ledger.domain.provenance import Status, weakest
+from ledger.domain.aggregate import Parted
+from ledger.domain.event import Event, EventData
+from ledger.domain.parts import Part
+from ledger.domain.provenance import Status
 from ledger.domain.struct import Frozen
 from ledger.domain.triggers import Formula, Input, Trigger, most
 from ledger.domain.values import Amount, Id, Power, Price, Slug
@@ -35,8 +38,10 @@ DrawdownState = Literal[
 ]
 Direction = Literal["to_provider", "to_recipient"]
 
-RESERVED: Final = frozenset({"approved", "instructed"})
+UNDER_WAY: Final = frozenset({"requested", "approved", "instructed"})
 PAID: Final = frozenset({"settled", "returned"})
+_APPROVED: Final = 2
+_PAID: Final = 3
 
 
 class Allocation(Frozen):
@@ -68,7 +73,7 @@ class FacilityDefined(EventData, tag="funding.facility_defined"):
     in_sequence: bool = False
 
     def apply(self, funding: Funding, event: Event[Any]) -> None:
-        funding.facilities[self.facility] = Facility(self, event)
+        funding.parts.put(Facility.of(self, event))
 
 
 class TrancheDefined(EventData, tag="funding.tranche_defined"):
@@ -84,7 +89,7 @@ class TrancheDefined(EventData, tag="funding.tranche_defined"):
     pricing: Pricing | None = None
 
     def apply(self, funding: Funding, event: Event[Any]) -> None:
-        funding.tranches[self.tranche] = Tranche(self, event)
+        funding.parts.put(Tranche.of(self, event))
 
 
 class TrancheUnlocked(EventData, tag="funding.tranche_unlocked"):
@@ -105,9 +110,9 @@ class TrancheUnlocked(EventData, tag="funding.tranche_unlocked"):
     terms_version: int
 
     def apply(self, funding: Funding, event: Event[Any]) -> None:
-        tranche = funding.tranches.get(self.tranche)
-        if tranche and event.confirmed:
-            tranche.unlocked = self.cumulative
+        tranche = funding.change(Tranche, self.tranche)
+        if tranche:
+            funding.count_unlocked(tranche, self.cumulative)
             tranche.unlocked_certified = self.certified
             tranche.unlocked_on = event.on
             tranche.unlocked_ref = event.ref
@@ -130,9 +135,9 @@ class TrancheRelocked(EventData, tag="funding.tranche_relocked"):
     terms_version: int
 
     def apply(self, funding: Funding, event: Event[Any]) -> None:
-        tranche = funding.tranches.get(self.tranche)
-        if tranche and event.confirmed:
-            tranche.unlocked = self.cumulative
+        tranche = funding.change(Tranche, self.tranche)
+        if tranche:
+            funding.count_unlocked(tranche, self.cumulative)
             tranche.unlocked_certified = self.certified
             tranche.size = self.size
             tranche.moved_on = event.on
@@ -167,8 +172,8 @@ class CommitmentChanged(EventData, tag="funding.commitment_changed"):
     cause: str
 
     def apply(self, funding: Funding, event: Event[Any]) -> None:
-        facility = funding.facilities.get(self.facility)
-        if facility and event.confirmed:
+        facility = funding.change(Facility, self.facility)
+        if facility:
             facility.commitment = self.new
 
 
@@ -182,7 +187,7 @@ class DrawdownRequested(EventData, tag="funding.drawdown_requested"):
     value_on: date
 
     def apply(self, funding: Funding, event: Event[Any]) -> None:
-        funding.drawdowns[self.drawdown] = Drawdown(self, event)
+        funding.ask(Drawdown.of(self, event))
 
 
 class DrawdownApproved(EventData, tag="funding.drawdown_approved"):
@@ -232,7 +237,7 @@ class DisbursementSettled(EventData, tag="funding.disbursement_settled"):
 
     def apply(self, funding: Funding, event: Event[Any]) -> None:
         funding.move(self.drawdown, "settled", event)
-        funding.bank_refs[self.bank_ref] = event.ref
+        funding.note_payment(self.bank_ref, event)
 
 
 class DisbursementFailed(EventData, tag="funding.disbursement_failed"):
@@ -253,14 +258,14 @@ class DisbursementReturned(EventData, tag="funding.disbursement_returned"):
     bank_ref: str
 
     def apply(self, funding: Funding, event: Event[Any]) -> None:
-        drawdown = funding.drawdowns.get(self.drawdown)
+        drawdown = funding.change(Drawdown, self.drawdown)
         if drawdown:
-            drawdown.returned = drawdown.returned + self.amount
+            funding.give_back_of(drawdown, self.amount)
             if drawdown.returned >= drawdown.amount:
                 funding.move(self.drawdown, "returned", event)
             funding.rebalance(drawdown.asked.facility)
             funding.shrink_waiver(drawdown.asked.facility)
-        funding.bank_refs[self.bank_ref] = event.ref
+        funding.note_payment(self.bank_ref, event)
 
 
 class EquityIssued(EventData, tag="funding.equity_issued"):
@@ -275,8 +280,18 @@ class EquityIssued(EventData, tag="funding.equity_issued"):
     pre_money: Amount | None = None
 
     def apply(self, funding: Funding, event: Event[Any]) -> None:
-        funding.equity[self.certificate_no] = Equity(
-            self.drawdown, self.quantity, self.consideration, event.on
+        funding.issue(
+            Equity(
+                key=f"equity/{self.certificate_no}",
+                drawdown=self.drawdown,
+                share_class=self.share_class,
+                quantity=self.quantity,
+                price=self.price,
+                consideration=self.consideration,
+                issued_on=event.on,
+                pre_money=self.pre_money,
+                status=event.provenance.status,
+            )
         )
 
 
@@ -287,9 +302,10 @@ class EquityCancelled(EventData, tag="funding.equity_cancelled"):
     ground: str
 
     def apply(self, funding: Funding, event: Event[Any]) -> None:
-        equity = funding.equity.get(self.certificate_no)
-        if equity:
-            equity.cancelled = True
+        equity = funding.change(Equity, self.certificate_no)
+        if equity and equity.cancelled_on is None:
+            equity.cancelled_on = event.on
+            funding.consider(equity, -1)
 
 
 class OverfundingDeclared(EventData, tag="funding.overfunding_declared"):
@@ -301,7 +317,7 @@ class OverfundingDeclared(EventData, tag="funding.overfunding_declared"):
     excess: Amount
 
     def apply(self, funding: Funding, event: Event[Any]) -> None:
-        facility = funding.facilities.get(self.facility)
+        facility = funding.change(Facility, self.facility)
         if facility:
             facility.overfunded_since = facility.overfunded_since or event.on
 
@@ -313,7 +329,7 @@ class OverfundingCured(EventData, tag="funding.overfunding_cured"):
     cause: str
 
     def apply(self, funding: Funding, event: Event[Any]) -> None:
-        facility = funding.facilities.get(self.facility)
+        facility = funding.change(Facility, self.facility)
         if facility:
             facility.overfunded_since = None
 
@@ -325,8 +341,8 @@ class OverfundingWaived(EventData, tag="funding.overfunding_waived"):
     amount: Amount
 
     def apply(self, funding: Funding, event: Event[Any]) -> None:
-        facility = funding.facilities.get(self.facility)
-        if facility and event.confirmed:
+        facility = funding.change(Facility, self.facility)
+        if facility:
             facility.waived = facility.waived + self.amount
 
 
@@ -339,8 +355,15 @@ class ClawbackDemanded(EventData, tag="funding.clawback_demanded"):
     due_on: date | None = None
 
     def apply(self, funding: Funding, event: Event[Any]) -> None:
-        funding.clawbacks[self.clawback] = Clawback(
-            self.facility, self.amount, event.on
+        funding.demand(
+            Clawback(
+                key=f"clawback/{self.clawback}",
+                facility=self.facility,
+                amount=self.amount,
+                demanded_on=event.on,
+                due_on=self.due_on,
+                received=Amount.zero(self.amount.unit),
+            )
         )
 
 
@@ -353,12 +376,12 @@ class ClawbackReceived(EventData, tag="funding.clawback_received"):
     bank_ref: str
 
     def apply(self, funding: Funding, event: Event[Any]) -> None:
-        clawback = funding.clawbacks.get(self.clawback)
+        clawback = funding.change(Clawback, self.clawback)
         if clawback:
             funding.give_back(self.facility, self.amount)
-            clawback.received = clawback.received + self.amount
+            funding.receive(clawback, self.amount)
             funding.shrink_waiver(self.facility)
-        funding.bank_refs[self.bank_ref] = event.ref
+        funding.note_payment(self.bank_ref, event)
 
 
 class TrueUpPosted(EventData, tag="funding.true_up_posted"):
@@ -374,11 +397,20 @@ class TrueUpPosted(EventData, tag="funding.true_up_posted"):
     def apply(self, funding: Funding, event: Event[Any]) -> None:
         if self.direction == "to_provider":
             funding.give_back(self.facility, self.amount)
+            funding.pay(self.facility, self.amount, -1)
         else:
             funding.take_more(self.facility, self.amount)
-        funding.true_ups[self.true_up] = (self.facility, self.direction, self.amount)
+            funding.pay(self.facility, self.amount, 1)
+        funding.parts.put(
+            TrueUp(
+                key=f"true-up/{self.true_up}",
+                facility=self.facility,
+                direction=self.direction,
+                amount=self.amount,
+            )
+        )
         funding.shrink_waiver(self.facility)
-        funding.bank_refs[self.bank_ref] = event.ref
+        funding.note_payment(self.bank_ref, event)
 
 
 class FacilityClosed(EventData, tag="funding.facility_closed"):
@@ -387,22 +419,33 @@ class FacilityClosed(EventData, tag="funding.facility_closed"):
     facility: Id
 
     def apply(self, funding: Funding, event: Event[Any]) -> None:
-        facility = funding.facilities.get(self.facility)
-        if facility and event.confirmed:
+        facility = funding.change(Facility, self.facility)
+        if facility:
             facility.closed_on = event.on
 
 
-class Facility:
-    """A facility as it stands."""
+class Facility(Part, tag="facility"):
+    """A facility as it stands; what its other parts add up to is its `Total`."""
 
-    def __init__(self, defined: FacilityDefined, event: Event[Any]) -> None:
-        self.defined = defined
-        self.status = event.provenance.status
-        self.defined_on = event.on
-        self.commitment = defined.commitment
-        self.waived = Amount.zero(defined.commitment.unit)
-        self.overfunded_since: date | None = None
-        self.closed_on: date | None = None
+    defined: FacilityDefined
+    status: Status
+    defined_on: date
+    commitment: Amount
+    waived: Amount
+    overfunded_since: date | None = None
+    closed_on: date | None = None
+
+    @classmethod
+    def of(cls, defined: FacilityDefined, event: Event[Any]) -> Facility:
+        """A facility as it was defined."""
+        return cls(
+            key=f"facility/{defined.facility}",
+            defined=defined,
+            status=event.provenance.status,
+            defined_on=event.on,
+            commitment=defined.commitment,
+            waived=Amount.zero(defined.commitment.unit),
+        )
 
     @property
     def unit(self) -> str:
@@ -415,23 +458,51 @@ class Facility:
         return self.status == "confirmed"
 
 
-class Tranche:
-    """A tranche as it stands."""
+class Total(Part, tag="total"):
+    """What a facility's tranches, drawdowns, equity and clawbacks add up to.
 
-    def __init__(self, defined: TrancheDefined, event: Event[Any]) -> None:
-        self.defined = defined
-        self.status = event.provenance.status
-        self.defined_on = event.on
-        self.size = defined.size
-        self.given_back = Amount.zero(defined.size.unit)
-        self.inputs: tuple[Input, ...] = ()
-        self.moved_on: date | None = None
-        self.unlocked = Amount.zero(defined.size.unit)
-        self.unlocked_certified = Power(0)
-        self.unlocked_on: date | None = None
-        self.unlocked_ref = ""
-        self.ended: Literal["expired", "cancelled"] | None = None
-        self.ended_on: date | None = None
+    `asked` and `paid` are net of what came back; `approved` is not paid yet; `demanded`
+    is not received yet; `considered` is what standing equity was issued for.
+    """
+
+    unlocked: Amount
+    asked: Amount
+    approved: Amount
+    paid: Amount
+    clawed_back: Amount
+    demanded: Amount
+    considered: Amount
+    under_way: int = 0
+    drawn_on: date | None = None
+
+
+class Tranche(Part, tag="tranche"):
+    """A tranche as it stands; what is drawn of it is its `Held`."""
+
+    defined: TrancheDefined
+    status: Status
+    defined_on: date
+    size: Amount
+    unlocked: Amount
+    unlocked_certified: Power = Power(0)
+    unlocked_on: date | None = None
+    unlocked_ref: str = ""
+    moved_on: date | None = None
+    inputs: tuple[Input, ...] = ()
+    ended: Literal["expired", "cancelled"] | None = None
+    ended_on: date | None = None
+
+    @classmethod
+    def of(cls, defined: TrancheDefined, event: Event[Any]) -> Tranche:
+        """A tranche as it was defined."""
+        return cls(
+            key=f"tranche/{defined.tranche}",
+            defined=defined,
+            status=event.provenance.status,
+            defined_on=event.on,
+            size=defined.size,
+            unlocked=Amount.zero(defined.size.unit),
+        )
 
     @property
     def confirmed(self) -> bool:
@@ -449,24 +520,74 @@ class Tranche:
         return self.unlocked >= most(self.defined.formula, self.size)
 
 
-class Drawdown:
+class Held(Part, tag="held"):
+    """What drawdowns hold of a tranche: approved or paid, and of that, paid.
+
+    `given_back` came back without a drawdown's name, and is no longer held.
+    """
+
+    drawn: Amount
+    paid: Amount
+    given_back: Amount
+
+
+class Done(Frozen, array_like=True, gc=False):  # type: ignore[call-arg]
+    """A step of a drawdown: who took it, and on what day."""
+
+    state: DrawdownState
+    actor: str
+    on: date
+
+
+class Drawdown(Part, tag="drawdown"):
     """A drawdown as it stands, with who did what."""
 
-    def __init__(self, asked: DrawdownRequested, event: Event[Any]) -> None:
-        self.asked = asked
-        self.amount = asked.amount
-        self.state: DrawdownState = "requested"
-        self.status: Status = event.provenance.status
-        self.by: dict[DrawdownState, str] = {"requested": event.provenance.actor}
-        self.on: dict[DrawdownState, date] = {"requested": event.on}
-        self.returned = Amount.zero(asked.amount.unit)
+    asked: DrawdownRequested
+    status: Status
+    steps: tuple[Done, ...]
+    returned: Amount
+    considered: Amount
+    state: DrawdownState = "requested"
+
+    @classmethod
+    def of(cls, asked: DrawdownRequested, event: Event[Any]) -> Drawdown:
+        """A drawdown as it was requested."""
+        zero = Amount.zero(asked.amount.unit)
+        return cls(
+            key=f"drawdown/{asked.drawdown}",
+            asked=asked,
+            status=event.provenance.status,
+            steps=(_done("requested", event),),
+            returned=zero,
+            considered=zero,
+        )
+
+    @property
+    def amount(self) -> Amount:
+        """How much was asked for."""
+        return self.asked.amount
+
+    @property
+    def by(self) -> dict[DrawdownState, str]:
+        """Who took each step."""
+        return {step.state: step.actor for step in self.steps}
+
+    @property
+    def on(self) -> dict[DrawdownState, date]:
+        """The day of each step."""
+        return {step.state: step.on for step in self.steps}
 
     @property
     def last_on(self) -> date:
         """The day of its latest step."""
-        return max(self.on.values())
+        return max(step.on for step in self.steps)
 
-    def of(self, tranche: str) -> Amount:
+    @property
+    def rung(self) -> int:
+        """How far it came: 0 nowhere, 1 asked, 2 approved, 3 paid."""
+        return _RUNGS.get(self.state, 0)
+
+    def of_tranche(self, tranche: str) -> Amount:
         """What it holds of a tranche; what was returned goes off its last part first."""
         held, back = Amount.zero(self.amount.unit), self.returned
         for part in reversed(self.asked.allocations):
@@ -477,183 +598,417 @@ class Drawdown:
         return held
 
 
-class Equity:
+class Equity(Part, tag="equity"):
     """Equity issued for a drawdown."""
 
-    def __init__(
-        self, drawdown: str, quantity: Amount, consideration: Amount, issued_on: date
-    ) -> None:
-        self.drawdown = drawdown
-        self.quantity = quantity
-        self.consideration = consideration
-        self.issued_on = issued_on
-        self.cancelled = False
+    drawdown: str
+    share_class: str
+    quantity: Amount
+    price: Price
+    consideration: Amount
+    issued_on: date
+    status: Status
+    pre_money: Amount | None = None
+    cancelled_on: date | None = None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it stands no more."""
+        return self.cancelled_on is not None
 
 
-class Clawback:
+class Clawback(Part, tag="clawback"):
     """A clawback as it stands."""
 
-    def __init__(self, facility: str, amount: Amount, demanded_on: date) -> None:
-        self.facility = facility
-        self.amount = amount
-        self.demanded_on = demanded_on
-        self.received = Amount.zero(amount.unit)
+    facility: str
+    amount: Amount
+    demanded_on: date
+    received: Amount
+    due_on: date | None = None
+
+    @property
+    def outstanding(self) -> Amount:
+        """What was demanded and has not been received."""
+        return self.amount - self.received
 
 
-class Funding(Aggregate):
+class TrueUp(Part, tag="true-up"):
+    """A difference that was settled."""
+
+    facility: str
+    direction: Direction
+    amount: Amount
+
+
+class Payment(Part, tag="bank"):
+    """A payment by the bank's reference, which stands for it alone."""
+
+    bank_ref: str
+    ref: str
+
+
+_RUNGS: Final = {
+    "requested": 1,
+    "approved": 2,
+    "instructed": 2,
+    "settled": 3,
+    "returned": 3,
+}
+
+
+def _done(state: DrawdownState, event: Event[Any]) -> Done:
+    return Done(state=state, actor=event.provenance.actor, on=event.on)
+
+
+def _bank_key(ref: str) -> str:
+    """The key under which spellings of one bank reference are the same."""
+    return f"bank/{ref.strip().casefold()}"
+
+
+P = TypeVar("P", bound=Part)
+
+
+class Funding(Parted):
     """All funding of one deal. Stream `funding/DEAL`."""
 
+    __slots__ = ()
     kind = "funding"
 
-    def __init__(self, stream: str) -> None:
-        super().__init__(stream)
-        self.facilities: dict[str, Facility] = {}
-        self.tranches: dict[str, Tranche] = {}
-        self.drawdowns: dict[str, Drawdown] = {}
-        self.equity: dict[str, Equity] = {}
-        self.clawbacks: dict[str, Clawback] = {}
-        self.true_ups: dict[str, tuple[str, Direction, Amount]] = {}
-        self.bank_refs: dict[str, str] = {}
+    @property
+    def facilities(self) -> Mapping[str, Facility]:
+        """The facilities by name."""
+        return self.parts.under("facility")
+
+    @property
+    def tranches(self) -> Mapping[str, Tranche]:
+        """The tranches by name."""
+        return self.parts.under("tranche")
+
+    @property
+    def drawdowns(self) -> Mapping[str, Drawdown]:
+        """The drawdowns by name; there may be very many."""
+        return self.parts.under("drawdown")
+
+    @property
+    def equity(self) -> Mapping[str, Equity]:
+        """The equity issued, by the number of its certificate."""
+        return self.parts.under("equity")
+
+    @property
+    def clawbacks(self) -> Mapping[str, Clawback]:
+        """The clawbacks by name."""
+        return self.parts.under("clawback")
+
+    def every(self, kind: type[P]) -> Mapping[str, P]:
+        """Every part of a kind by its name; of drawdowns there may be very many."""
+        return self.parts.under(_tag(kind))
+
+    def find(self, kind: type[P], name: str) -> P | None:
+        """One part by its name, only to look at."""
+        found: P | None = self.parts.get(f"{_tag(kind)}/{name}")
+        return found
+
+    def change(self, kind: type[P], name: str) -> P | None:
+        """One part by its name, to be changed."""
+        found: P | None = self.parts.change(f"{_tag(kind)}/{name}")
+        return found
+
+    def payment(self, bank_ref: str) -> Payment | None:
+        """The payment that a bank's reference stands for, however it is spelt."""
+        found: Payment | None = self.parts.get(_bank_key(bank_ref))
+        return found
 
     def tranches_of(self, facility: str) -> list[Tranche]:
         """The tranches of a facility, by number."""
         mine = [t for t in self.tranches.values() if t.defined.facility == facility]
         return sorted(mine, key=lambda tranche: tranche.defined.number)
 
-    def _sum(self, facility: str, amounts: list[Amount]) -> Amount:
-        return sum(amounts, start=Amount.zero(self.facilities[facility].unit))
+    def total(self, facility: str) -> Total:
+        """What the facility's other parts add up to."""
+        found = self.find(Total, facility)
+        return found or _nothing(facility, self._facility(facility).unit)
 
     def unlocked(self, facility: str) -> Amount:
         """What is unlocked in a facility now."""
-        return self._sum(facility, [t.unlocked for t in self.tranches_of(facility)])
-
-    def _drawn(self, facility: str, states: frozenset[str]) -> Amount:
-        return self._sum(
-            facility,
-            [
-                d.amount
-                for d in self.drawdowns.values()
-                if d.asked.facility == facility and d.state in states
-            ],
-        )
+        return self.total(facility).unlocked
 
     def approved_unsettled(self, facility: str) -> Amount:
         """What is approved or instructed, and not yet paid."""
-        return self._drawn(facility, RESERVED)
+        return self.total(facility).approved
 
     def paid(self, facility: str) -> Amount:
         """What was paid, net of returns, clawback and true-ups."""
-        paid = self._drawn(facility, PAID)
-        for drawdown in self.drawdowns.values():
-            if drawdown.asked.facility == facility:
-                paid = paid - drawdown.returned
-        for clawback in self.clawbacks.values():
-            if clawback.facility == facility:
-                paid = paid - clawback.received
-        for of, direction, amount in self.true_ups.values():
-            if of == facility:
-                paid = paid + amount if direction == "to_recipient" else paid - amount
-        return paid
+        return self.total(facility).paid
 
     def excess(self, facility: str) -> Amount:
         """By how much what was paid exceeds what is unlocked or waived; never below 0."""
-        state = self.facilities[facility]
-        covered = self.unlocked(facility) + state.waived
-        paid = self.paid(facility)
-        return paid - covered if paid > covered else Amount.zero(state.unit)
+        total = self.total(facility)
+        return _above(total.paid, total.unlocked + self._facility(facility).waived)
 
     def available(self, facility: str) -> Amount:
         """What may still be requested: unlocked − paid − approved; never below 0."""
-        used = self.used(facility)
-        unlocked = self.unlocked(facility)
-        if self.facilities[facility].closed_on is not None:
-            return Amount.zero(used.unit)
-        return unlocked - used if unlocked > used else Amount.zero(used.unit)
+        total = self.total(facility)
+        if self._facility(facility).closed_on is not None:
+            return Amount.zero(total.paid.unit)
+        return _above(total.unlocked, total.paid + total.approved)
 
     def used(self, facility: str) -> Amount:
         """What is paid (net), or approved and not yet paid."""
-        return self.paid(facility) + self.approved_unsettled(facility)
+        total = self.total(facility)
+        return total.paid + total.approved
 
     def engaged(self, facility: str) -> Amount:
         """What it takes up of the funding cap: once closed, only what was paid."""
-        state = self.facilities[facility]
+        state = self._facility(facility)
         return state.commitment if state.closed_on is None else self.paid(facility)
 
     def reserved(self, facility: str, *, confirmed: bool) -> Amount:
         """What its tranches take up of the commitment; reported ones apart."""
         mine = [t for t in self.tranches_of(facility) if t.confirmed == confirmed]
-        return self._sum(facility, [tranche.reserved for tranche in mine])
+        zero = Amount.zero(self._facility(facility).unit)
+        return sum((tranche.reserved for tranche in mine), start=zero)
 
     def drawn(self, tranche: str) -> Amount:
         """What is approved or paid of a tranche, less what came back to it."""
-        return self._held(tranche, RESERVED | PAID) - self.tranches[tranche].given_back
+        held = self._held(tranche)
+        return held.drawn - held.given_back
 
     def paid_of(self, tranche: str) -> Amount:
         """What is paid of a tranche, less what came back to it."""
-        return self._held(tranche, PAID) - self.tranches[tranche].given_back
+        held = self._held(tranche)
+        return held.paid - held.given_back
 
-    def _held(self, tranche: str, states: frozenset[str]) -> Amount:
-        zero = Amount.zero(self.tranches[tranche].size.unit)
-        held = [d.of(tranche) for d in self.drawdowns.values() if d.state in states]
-        return sum(held, start=zero)
+    def _facility(self, name: str) -> Facility:
+        found = self.find(Facility, name) or self.told.find(Facility, name)
+        assert found is not None, name
+        return found
+
+    def _held(self, tranche: str) -> Held:
+        found = self.find(Held, tranche)
+        if found is None:
+            known = self.find(Tranche, tranche) or self.told.find(Tranche, tranche)
+            assert known is not None, tranche
+            found = _untouched(tranche, known.size.unit)
+        return found
+
+    # What events do; totals move by differences, so that no event walks over all.
+    def ask(self, drawdown: Drawdown) -> None:
+        """Add a drawdown that was requested."""
+        self.parts.put(drawdown)
+        self._shift(drawdown, 0, drawdown.rung)
+        self._note_step(drawdown, 1)
+
+    def move(self, name: str, state: DrawdownState, event: Event[Any]) -> None:
+        """Move a drawdown to its next state."""
+        drawdown = self.change(Drawdown, name)
+        if drawdown:
+            before, open_before = drawdown.rung, drawdown.state in UNDER_WAY
+            drawdown.state = state
+            drawdown.steps = (*drawdown.steps, _done(state, event))
+            self._shift(drawdown, before, drawdown.rung)
+            self._note_step(drawdown, (state in UNDER_WAY) - open_before)
+
+    def give_back_of(self, drawdown: Drawdown, amount: Amount) -> None:
+        """Count what came back of a drawdown that was paid."""
+        rung = drawdown.rung
+        self._shift(drawdown, rung, 0)
+        drawdown.returned = drawdown.returned + amount
+        self._shift(drawdown, 0, rung)
+
+    def _shift(self, drawdown: Drawdown, old: int, new: int) -> None:
+        """Move what a drawdown holds from one rung to another."""
+        if old == new:
+            return
+        asked, net = drawdown.asked, drawdown.amount - drawdown.returned
+        total = self._total(asked.facility, net.unit)
+        if total is not None:
+            total.asked = _moved(total.asked, net, (new > 0) - (old > 0))
+            total.approved = _moved(
+                total.approved, net, (new == _APPROVED) - (old == _APPROVED)
+            )
+            total.paid = _moved(total.paid, net, (new == _PAID) - (old == _PAID))
+        drawn = (new >= _APPROVED) - (old >= _APPROVED)
+        paid = (new == _PAID) - (old == _PAID)
+        if drawn or paid:
+            for part in asked.allocations:
+                held = self._hold_of(part.tranche, net.unit)
+                if held is not None:
+                    share = drawdown.of_tranche(part.tranche)
+                    held.drawn = _moved(held.drawn, share, drawn)
+                    held.paid = _moved(held.paid, share, paid)
+
+    def _note_step(self, drawdown: Drawdown, opened: int) -> None:
+        total = self._total(drawdown.asked.facility, drawdown.amount.unit)
+        if total is not None:
+            total.under_way += opened
+            total.drawn_on = max(drawdown.last_on, total.drawn_on or date.min)
+
+    def count_unlocked(self, tranche: Tranche, cumulative: Amount) -> None:
+        """Set what a tranche has unlocked in all."""
+        total = self._total(tranche.defined.facility, cumulative.unit)
+        if total is not None:
+            total.unlocked = total.unlocked + cumulative - tranche.unlocked
+        tranche.unlocked = cumulative
+
+    def pay(self, facility: str, amount: Amount, sign: int) -> None:
+        """Count money that moved without a drawdown's name."""
+        total = self._total(facility, amount.unit)
+        if total is not None:
+            total.paid = _moved(total.paid, amount, sign)
+            total.asked = _moved(total.asked, amount, sign)
+
+    def demand(self, clawback: Clawback) -> None:
+        """Add a clawback that was demanded."""
+        self.parts.put(clawback)
+        total = self._total(clawback.facility, clawback.amount.unit)
+        if total is not None:
+            total.demanded = total.demanded + clawback.amount
+
+    def receive(self, clawback: Clawback, amount: Amount) -> None:
+        """Count money that came in under a clawback."""
+        clawback.received = clawback.received + amount
+        self.pay(clawback.facility, amount, -1)
+        total = self._total(clawback.facility, amount.unit)
+        if total is not None:
+            total.clawed_back = total.clawed_back + amount
+            total.demanded = total.demanded - amount
+
+    def issue(self, equity: Equity) -> None:
+        """Add equity that was issued."""
+        self.parts.put(equity)
+        self.consider(equity, 1)
+
+    def consider(self, equity: Equity, sign: int) -> None:
+        """Count what equity was issued for, or no longer."""
+        drawdown = self.change(Drawdown, equity.drawdown)
+        unit = equity.consideration.unit
+        if drawdown and drawdown.considered.unit == unit:
+            drawdown.considered = _moved(
+                drawdown.considered, equity.consideration, sign
+            )
+            total = self._total(drawdown.asked.facility, unit)
+            if total is not None:
+                total.considered = _moved(total.considered, equity.consideration, sign)
+
+    def note_payment(self, bank_ref: str, event: Event[Any]) -> None:
+        """Note that a bank's reference stands for a payment."""
+        key = _bank_key(bank_ref)
+        self.parts.put(Payment(key=key, bank_ref=bank_ref, ref=event.ref))
+
+    def end_tranche(
+        self, name: str, how: Literal["expired", "cancelled"], event: Event[Any]
+    ) -> None:
+        """End a tranche."""
+        tranche = self.change(Tranche, name)
+        if tranche:
+            tranche.ended = how
+            tranche.ended_on = event.on
 
     def give_back(self, facility: str, amount: Amount) -> None:
         """Give paid money back to tranches: the overdrawn first, the last one first."""
         tranches = self.tranches_of(facility)[::-1]
         for only_overdrawn in (True, False):
             for tranche in tranches:
-                name = tranche.defined.tranche
+                name = tranche.name
                 part = min(amount, self.paid_of(name))
                 if only_overdrawn:
                     part = min(part, self.drawn(name) - tranche.unlocked)
                 if part > Amount.zero(amount.unit):
-                    tranche.given_back = tranche.given_back + part
+                    self._give(name, part, 1)
                     amount = amount - part
 
     def take_more(self, facility: str, amount: Amount) -> None:
         """Take money paid without a drawdown out of the tranches that have room."""
         for tranche in self.tranches_of(facility):
-            part = min(amount, tranche.unlocked - self.drawn(tranche.defined.tranche))
+            part = min(amount, tranche.unlocked - self.drawn(tranche.name))
             if part > Amount.zero(amount.unit):
-                tranche.given_back = tranche.given_back - part
+                self._give(tranche.name, part, -1)
                 amount = amount - part
 
     def rebalance(self, facility: str) -> None:
         """Let no tranche have more back than was paid of it, where others have less."""
         for tranche in self.tranches_of(facility):
-            paid = self.paid_of(tranche.defined.tranche)
+            paid = self.paid_of(tranche.name)
             zero = Amount.zero(paid.unit)
             if paid < zero:
-                tranche.given_back = tranche.given_back + paid
+                self._give(tranche.name, zero - paid, -1)
                 self.give_back(facility, zero - paid)
 
     def shrink_waiver(self, facility: str) -> None:
         """Let go of what a waiver covered and is covered by unlocked money again."""
-        state = self.facilities.get(facility)
-        if state:
-            over = self.paid(facility) - self.unlocked(facility)
-            zero = Amount.zero(state.unit)
-            state.waived = max(zero, min(state.waived, over))
+        state = self.find(Facility, facility)
+        if state and state.waived:
+            total = self.total(facility)
+            over = _above(total.paid, total.unlocked)
+            state.waived = min(state.waived, over)
+            self.parts.put(state)
 
-    def end_tranche(
-        self, name: str, how: Literal["expired", "cancelled"], event: Event[Any]
-    ) -> None:
-        """End a tranche, where the fact is confirmed."""
-        tranche = self.tranches.get(name)
-        if tranche and event.confirmed:
-            tranche.ended = how
-            tranche.ended_on = event.on
+    def _give(self, tranche: str, amount: Amount, sign: int) -> None:
+        held = self._hold_of(tranche, amount.unit)
+        if held is not None:
+            held.given_back = _moved(held.given_back, amount, sign)
 
-    def move(self, name: str, state: DrawdownState, event: Event[Any]) -> None:
-        """Move a drawdown to its next state."""
-        drawdown = self.drawdowns.get(name)
-        if drawdown:
-            drawdown.state = state
-            drawdown.status = weakest(drawdown.status, event.provenance.status)
-            drawdown.by[state] = event.provenance.actor
-            drawdown.on[state] = event.on
+    def _total(self, facility: str, unit: str) -> Total | None:
+        """A facility's totals, to be changed; None where they are in another unit."""
+        found: Total | None = self.parts.change(f"total/{facility}")
+        if found is None:
+            found = _nothing(facility, unit)
+            self.parts.put(found)
+        return found if found.paid.unit == unit else None
+
+    def _hold_of(self, tranche: str, unit: str) -> Held | None:
+        """What is held of a tranche, to be changed; None where it is in another unit."""
+        found: Held | None = self.parts.change(f"held/{tranche}")
+        if found is None:
+            found = _untouched(tranche, unit)
+            self.parts.put(found)
+        return found if found.drawn.unit == unit else None
 
 
+def _tag(kind: type[Part]) -> str:
+    return str(kind.__struct_config__.tag)
+
+
+def _nothing(facility: str, unit: str) -> Total:
+    zero = Amount.zero(unit)
+    return Total(
+        key=f"total/{facility}",
+        unlocked=zero,
+        asked=zero,
+        approved=zero,
+        paid=zero,
+        clawed_back=zero,
+        demanded=zero,
+        considered=zero,
+    )
+
+
+def _untouched(tranche: str, unit: str) -> Held:
+    zero = Amount.zero(unit)
+    return Held(key=f"held/{tranche}", drawn=zero, paid=zero, given_back=zero)
+
+
+def _moved(total: Amount, amount: Amount, sign: int) -> Amount:
+    if not sign:
+        return total
+    return total + amount if sign > 0 else total - amount
+
+
+def _above(amount: Amount, limit: Amount) -> Amount:
+    return amount - limit if amount > limit else Amount.zero(amount.unit)
+
+
+PARTS: Final = (
+    Facility,
+    Total,
+    Tranche,
+    Held,
+    Drawdown,
+    Equity,
+    Clawback,
+    TrueUp,
+    Payment,
+)
 EVENTS: Final = (
     FacilityDefined,
     TrancheDefined,

@@ -12,7 +12,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, Final, Literal
 
-from ledger.domain.event import Aggregate, Event, EventData
+from ledger.domain.aggregate import Plain
+from ledger.domain.event import Event, EventData
 from ledger.domain.provenance import WEAKNESS, Status, weakest
 from ledger.domain.struct import Frozen
 from ledger.domain.values import Ratio, Slug
@@ -212,7 +213,7 @@ class Cancelled(EventData, tag="milestone.cancelled"):
             milestone.state = "cancelled"
 
 
-class Milestone(Aggregate):
+class Milestone(Plain):
     """A roadmap milestone. Stream `milestone/DEAL/NAME`."""
 
     kind = "milestone"

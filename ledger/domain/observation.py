@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, Final
 
-from ledger.domain.event import Aggregate, Event, EventData
+from ledger.domain.aggregate import Plain
+from ledger.domain.event import Event, EventData
 from ledger.domain.values import Id, Price, Slug
 
 
@@ -73,7 +74,7 @@ class DefaultCured(EventData, tag="observation.default_cured"):
             observations.cured.add(self.default)
 
 
-class Observations(Aggregate):
+class Observations(Plain):
     """All observations of one deal. Stream `observation/DEAL`."""
 
     kind = "observation"

@@ -8,7 +8,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from ledger.domain.event import Aggregate, Event, EventData
+from ledger.domain.aggregate import Plain
+from ledger.domain.event import Event, EventData
 from ledger.domain.struct import Frozen
 from ledger.domain.values import Id, Power, Price, Slug, SystemId
 
@@ -103,7 +104,7 @@ class OrderCancelled(EventData, tag="order.cancelled"):
         order.state = "cancelled"
 
 
-class Order(Aggregate):
+class Order(Plain):
     """An order. Stream `order/DEAL/NAME`."""
 
     kind = "order"

@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, Final, Literal
 
-from ledger.domain.event import Aggregate, Event, EventData
+from ledger.domain.aggregate import Plain
+from ledger.domain.event import Event, EventData
 from ledger.domain.struct import Frozen
 
 
@@ -50,7 +51,7 @@ class Rejected(EventData, tag="reversal.rejected"):
         reversal.state = "rejected"
 
 
-class Reversal(Aggregate):
+class Reversal(Plain):
     """One request to reverse entries. Stream `reversal/DEAL/ID`."""
 
     kind = "reversal"

@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, Final
 
-from ledger.domain.event import Aggregate, Event, EventData
+from ledger.domain.aggregate import Plain
+from ledger.domain.event import Event, EventData
 from ledger.domain.values import Power, Slug
 
 
@@ -31,7 +32,7 @@ class SkuVersioned(EventData, tag="sku.versioned"):
         sku.defined_on[self.sku_version] = event.on
 
 
-class Sku(Aggregate):
+class Sku(Plain):
     """One SKU within a deal. Stream `sku/DEAL/NAME`."""
 
     kind = "sku"

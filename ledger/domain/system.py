@@ -15,7 +15,8 @@ from datetime import date
 from sys import intern
 from typing import Any, Final, Literal, NamedTuple, get_args
 
-from ledger.domain.event import Aggregate, Event, EventData
+from ledger.domain.aggregate import Plain
+from ledger.domain.event import Event, EventData
 from ledger.domain.values import Id, Power, SystemId
 
 SystemState = Literal[
@@ -259,7 +260,7 @@ class TestRun(NamedTuple):
     version: int
 
 
-class System(Aggregate):
+class System(Plain):
     """A rack. Stream `system/MANUFACTURER/SERIAL`; `deal` is the one it is under."""
 
     __slots__ = (
@@ -288,6 +289,7 @@ class System(Aggregate):
         "tests",
     )
     kind = "system"
+    scoped = False
 
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
@@ -402,11 +404,12 @@ class SlotVacated(EventData, tag="slot.vacated"):
         slot.system = None
 
 
-class Slot(Aggregate):
+class Slot(Plain):
     """A place that holds one system. Stream `slot/SITE/HALL/PLACE` (UNT-12)."""
 
     __slots__ = ("system",)
     kind = "slot"
+    scoped = False
 
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
@@ -432,10 +435,11 @@ EVENTS: Final = (
     Decommissioned,
     SystemCertified,
     SystemDecertified,
-    SlotOccupied,
-    SlotVacated,
 )
+SLOT_EVENTS: Final = (SlotOccupied, SlotVacated)
 PHYSICAL: Final = tuple(
-    event for event in EVENTS if event not in {SystemCertified, SystemDecertified}
+    event
+    for event in (*EVENTS, *SLOT_EVENTS)
+    if event not in {SystemCertified, SystemDecertified}
 )
 """What happens to the thing itself, which UNT-05 keeps out of the future."""

@@ -7,7 +7,7 @@ lock, since only there are position and recorded time known. Those bytes are has
 
 from __future__ import annotations
 
-from functools import cache, lru_cache, reduce
+from functools import cache, reduce
 from operator import or_
 from typing import Any
 
@@ -16,33 +16,10 @@ import msgspec
 from ledger.domain.catalogue import EVENTS
 from ledger.domain.event import SCHEMA, Event, Identity
 from ledger.domain.provenance import Provenance
-from ledger.domain.values import Amount, Id, Month, Power, Price, Ratio, Slug, SystemId
+from ledger.domain.values import VALUES, decode_value, encode_value
 from ledger.errors import InvalidValue, UnknownEvent
 
-VALUES = (Amount, Power, Ratio, Price, Id, Slug, SystemId, Month)
 AnyEvent: Any = reduce(or_, EVENTS)
-
-
-def encode_value(value: Any) -> str:
-    """Write one of our values as text; anything else is a programming error."""
-    if isinstance(value, VALUES):
-        return str(value)
-    raise NotImplementedError(f"{type(value).__name__} has no place in an event")
-
-
-def decode_value(kind: type[Any], value: Any) -> Any:
-    """Read one of our values from text."""
-    if kind in VALUES:
-        if not isinstance(value, str):
-            raise InvalidValue(f"Expected text, got {value!r}.")
-        return _parsed(kind, value)  # type: ignore[arg-type]
-    raise NotImplementedError(f"{kind.__name__} has no place in an event")
-
-
-@lru_cache(maxsize=1 << 12)
-def _parsed(kind: Any, text: str) -> Any:
-    # Values are immutable, and the same few come again and again.
-    return kind.parse(text)
 
 
 _encoder = msgspec.json.Encoder(enc_hook=encode_value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from decimal import Context, Decimal
+from functools import lru_cache
 from typing import Any, Final, Self
 
 from ledger.errors import InvalidValue
@@ -92,6 +93,11 @@ class Amount(_Value):
     value: Decimal
     unit: str
 
+    def __init__(self, value: Decimal, unit: str) -> None:
+        """Take both at once: totals make very many of these."""
+        _set_value(self, value)
+        _set_unit(self, unit)
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read `10bn USD`, `12.50 EUR`, `160000000 shares`; else InvalidValue."""
@@ -175,6 +181,10 @@ class Amount(_Value):
         in_steps = _EXACT.divide(product, step)
         whole = int(in_steps) // denominator
         return Amount(_EXACT.multiply(Decimal(whole), step), self.unit)
+
+
+_set_value = Amount.value.__set__  # type: ignore[attr-defined]
+_set_unit = Amount.unit.__set__  # type: ignore[attr-defined]
 
 
 class Power(_Value):
@@ -343,3 +353,36 @@ def scaled_watts(watts: int, *ratios: Ratio) -> int:
         numerator *= top
         denominator *= bottom
     return numerator // denominator
+
+
+VALUES: Final = (Amount, Power, Ratio, Price, Id, Slug, SystemId, Month)
+
+
+def encode_value(value: Any) -> str:
+    """Write one of our values as text; anything else is a programming error."""
+    if isinstance(value, VALUES):
+        return str(value)
+    raise NotImplementedError(f"{type(value).__name__} has no place in an event")
+
+
+def decode_value(kind: type[Any], value: Any) -> Any:
+    """Read one of our values from text."""
+    if kind in VALUES:
+        if not isinstance(value, str):
+            raise InvalidValue(f"Expected text, got {value!r}.")
+        return _parsed(kind, value)  # type: ignore[arg-type]
+    raise NotImplementedError(f"{kind.__name__} has no place in an event")
+
+
+def decode_kept(kind: type[Any], value: Any) -> Any:
+    """Read one of our values from what we keep of a state: a sum may be below zero."""
+    if kind is Amount and isinstance(value, str) and value.startswith("-"):
+        amount = _parsed(Amount, value[1:])
+        return Amount.zero(amount.unit) - amount
+    return decode_value(kind, value)
+
+
+@lru_cache(maxsize=1 << 12)
+def _parsed(kind: Any, text: str) -> Any:
+    # Values are immutable, and the same few come again and again.
+    return kind.parse(text)

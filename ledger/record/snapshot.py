@@ -18,7 +18,8 @@ from eventsourcing.persistence import AggregateRecorder, Mapper, StoredEvent
 
 from ledger.database.tables import snapshots
 from ledger.domain import agreement, funding, triggers, values
-from ledger.domain.event import A, Aggregate, Event, Reversed, fold, fold_on
+from ledger.domain.aggregate import A, Aggregate, fold, fold_on
+from ledger.domain.event import Event, Reversed
 from ledger.domain.transcoding import VALUES, decode, from_builtins, to_builtins
 from ledger.errors import IntegrityFailure
 from ledger.record.store import Store

@@ -13,6 +13,7 @@ from datetime import date
 from itertools import pairwise
 from typing import Any, Final
 
+from ledger.domain.aggregate import World
 from ledger.domain.agreement import (
     BINDING,
     Agreement,
@@ -41,8 +42,8 @@ from ledger.domain.agreement import (
     Terms,
 )
 from ledger.domain.certificate import unmeasured
-from ledger.domain.event import Event, EventData, World
-from ledger.domain.funding import Funding
+from ledger.domain.event import Event, EventData
+from ledger.domain.funding import UNDER_WAY, Funding
 from ledger.domain.system import System
 from ledger.domain.triggers import All, AnyOf, CapacityCertified, Trigger
 from ledger.errors import NotFound, Refused
@@ -64,7 +65,6 @@ NEEDED: Final[dict[type[EventData], frozenset[str]]] = {
     | BINDING,
     Closed: frozenset({"terminated", "lapsed", "superseded"}),
 }
-OPEN_DRAWS: Final = frozenset({"requested", "approved", "instructed"})
 CONDITIONS: Final = (ConditionSatisfied, ConditionWaived, ConditionFailed)
 
 
@@ -312,7 +312,7 @@ def nothing_is_open(world: World, event: Event[Any]) -> None:
     items = [
         f"drawdown {name} is {drawdown.state}"
         for name, drawdown in sorted(funding.drawdowns.items())
-        if drawdown.state in OPEN_DRAWS
+        if drawdown.state in UNDER_WAY
     ]
     items += [
         f"facility {name} is overfunded by {funding.excess(name)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ledger.domain.aggregate import World
 from ledger.domain.agreement import (
     Agreement,
     Amendment,
@@ -12,7 +13,7 @@ from ledger.domain.agreement import (
     AmendmentTookEffect,
     AmendmentWithdrawn,
 )
-from ledger.domain.event import Event, World
+from ledger.domain.event import Event
 from ledger.domain.funding import Funding
 from ledger.domain.terms import commitments
 from ledger.domain.values import Amount

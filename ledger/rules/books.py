@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ledger.domain.aggregate import World
 from ledger.domain.books import (
     WEEKDAYS,
     Books,
@@ -12,7 +13,7 @@ from ledger.domain.books import (
     PeriodOpened,
 )
 from ledger.domain.catalogue import EVENTS
-from ledger.domain.event import Event, World
+from ledger.domain.event import Event
 from ledger.errors import Refused
 from ledger.rules.registry import rule
 

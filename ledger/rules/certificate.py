@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from ledger.domain.aggregate import World
 from ledger.domain.agreement import Agreement, Terms
 from ledger.domain.certificate import (
     Certificate,
@@ -19,7 +20,7 @@ from ledger.domain.certificate import (
     on_basis,
     unmeasured,
 )
-from ledger.domain.event import Event, EventData, World
+from ledger.domain.event import Event, EventData
 from ledger.domain.provenance import same_person
 from ledger.domain.system import System, SystemCertified, SystemDecertified
 from ledger.errors import Refused

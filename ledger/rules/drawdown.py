@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from ledger.domain.aggregate import World
 from ledger.domain.agreement import Agreement, Terms
 from ledger.domain.books import Books, Calendar
-from ledger.domain.event import Event, EventData, World
+from ledger.domain.event import Event, EventData
 from ledger.domain.funding import (
     Allocation,
     ClawbackDemanded,
@@ -105,7 +106,7 @@ def request_is_sound(world: World, event: Event[Any]) -> None:
     """A drawdown is requested once, of an open facility of money, tranche by tranche."""
     funding = world.get(Funding, event.deal)
     asked = event.data
-    new("Drawdown", funding.drawdowns, asked.drawdown)
+    new("Drawdown", funding, Drawdown, asked.drawdown)
     facility = facility_of(funding, asked.facility)
     wrong = ""
     if facility.defined.instrument == "warrant":
@@ -169,13 +170,13 @@ def bank_reference_is_new(world: World, event: Event[Any]) -> None:
     ref = event.data.bank_ref.strip()
     if not ref:
         raise Refused("FND-10", "The payment has no bank reference.")
-    for known in world.get(Funding, event.deal).bank_refs:
-        if known.strip().casefold() == ref.casefold():
-            raise Refused(
-                "FND-10",
-                f"Payment {known} is already recorded.",
-                todo="Check the reference on the bank's own paper.",
-            )
+    known = world.get(Funding, event.deal).payment(ref)
+    if known is not None:
+        raise Refused(
+            "FND-10",
+            f"Payment {known.bank_ref} is already recorded.",
+            todo="Check the reference on the bank's own paper.",
+        )
 
 
 @rule("FND-16", *NEEDED)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ledger.domain.event import Event, World
-from ledger.domain.funding import EquityCancelled, EquityIssued, Funding
-from ledger.domain.values import Amount
+from ledger.domain.aggregate import World
+from ledger.domain.event import Event
+from ledger.domain.funding import Equity, EquityCancelled, EquityIssued, Funding
 from ledger.errors import Refused
 from ledger.rules.dates import not_before
 from ledger.rules.lookup import drawdown_of, equity_of, facility_of
@@ -54,7 +54,7 @@ def issued_after_settlement(world: World, event: Event[Any]) -> None:
     funding = world.get(Funding, event.deal)
     issued = event.data
     drawdown = drawdown_of(funding, issued.drawdown)
-    if issued.certificate_no in funding.equity:
+    if funding.find(Equity, issued.certificate_no):
         raise Refused(
             "FND-11",
             f"Equity certificate {issued.certificate_no} is already issued.",
@@ -90,33 +90,18 @@ def issued_for_no_more_than_was_paid(world: World, event: Event[Any]) -> None:
     issued = event.data
     drawdown = drawdown_of(funding, issued.drawdown)
     facility = drawdown.asked.facility
-    mine = {issued.drawdown}
-    all_of_it = {
-        name
-        for name, other in funding.drawdowns.items()
-        if other.asked.facility == facility
-    }
-    for what, paid, drawdowns in (
-        (f"drawdown {issued.drawdown}", drawdown.amount - drawdown.returned, mine),
-        (f"facility {facility}", funding.paid(facility), all_of_it),
+    total = funding.total(facility)
+    paid_of_it = drawdown.amount - drawdown.returned
+    for what, paid, so_far in (
+        (f"drawdown {issued.drawdown}", paid_of_it, drawdown.considered),
+        (f"facility {facility}", total.paid, total.considered),
     ):
-        so_far = _considered(funding, drawdowns, paid.unit)
         if so_far + issued.consideration > paid:
             raise Refused(
                 "FND-11",
                 f"{issued.consideration} exceeds what was paid of {what}: paid "
                 f"{paid}, equity issued for {so_far}.",
             )
-
-
-def _considered(funding: Funding, drawdowns: set[str], unit: str) -> Amount:
-    """The consideration of the equity that stands for these drawdowns."""
-    standing = (
-        equity.consideration
-        for equity in funding.equity.values()
-        if equity.drawdown in drawdowns and not equity.cancelled
-    )
-    return sum(standing, start=Amount.zero(unit))
 
 
 @rule("FND-16", EquityCancelled)
@@ -139,7 +124,7 @@ def issued_by_the_recipient(world: World, event: Event[Any]) -> None:
         else equity_of(funding, event.data.certificate_no).drawdown
     )
     facility = drawdown_of(funding, name).asked.facility
-    recipient = funding.facilities[facility].defined.recipient
+    recipient = facility_of(funding, facility).defined.recipient
     if event.provenance.party != recipient:
         raise Refused(
             "FND-08",

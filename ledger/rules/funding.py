@@ -11,16 +11,20 @@ Roles and limits (REC-08) will stand beside the checks of FND-08 in `drawdown.py
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
+from ledger.domain.aggregate import World
 from ledger.domain.agreement import Agreement, AmendmentTookEffect, DefinitiveSigned
-from ledger.domain.event import Event, World
+from ledger.domain.event import Event
 from ledger.domain.funding import (
+    UNDER_WAY,
     CommitmentChanged,
+    Facility,
     FacilityClosed,
     FacilityDefined,
     Funding,
     Pricing,
+    Tranche,
     TrancheCancelled,
     TrancheDefined,
     TrancheExpired,
@@ -43,15 +47,13 @@ from ledger.rules.dates import not_before
 from ledger.rules.lookup import facility_of, new, tranche_of
 from ledger.rules.registry import rule
 
-OPEN_DRAWS: Final = frozenset({"requested", "approved", "instructed"})
-
 
 @rule("FND-16", FacilityDefined)
 def facility_is_sound(world: World, event: Event[Any]) -> None:
     """A facility is defined once: between two parties, for more than nothing."""
     agreement = world.need(Agreement, event.deal)
     asked = event.data
-    new("Facility", world.get(Funding, event.deal).facilities, asked.facility)
+    new("Facility", world.get(Funding, event.deal), Facility, asked.facility)
     wrong = ""
     strangers = {asked.provider, asked.recipient} - {*agreement.parties}
     if strangers:
@@ -164,7 +166,7 @@ def tranche_is_sound(world: World, event: Event[Any]) -> None:
     world.need(Agreement, event.deal)
     funding = world.get(Funding, event.deal)
     asked = event.data
-    new("Tranche", funding.tranches, asked.tranche)
+    new("Tranche", funding, Tranche, asked.tranche)
     facility = facility_of(funding, asked.facility)
     mine = [
         tranche
@@ -352,21 +354,20 @@ def facility_can_close(world: World, event: Event[Any]) -> None:
     name = event.data.facility
     facility = facility_of(funding, name)
     sides = (facility.defined.provider, facility.defined.recipient)
-    under_way = [
-        drawdown
-        for drawdown, state in sorted(funding.drawdowns.items())
-        if state.asked.facility == name and state.state in OPEN_DRAWS
-    ]
+    total = funding.total(name)
     wrong = ""
     if facility.closed_on is not None:
         wrong = f"Facility {name} was closed on {facility.closed_on}."
     elif event.provenance.party not in sides:
         wrong = f"{event.provenance.party} cannot close it; {' or '.join(sides)} can."
-    elif under_way:
+    elif total.under_way:
+        under_way = sorted(
+            drawdown
+            for drawdown, state in funding.drawdowns.items()
+            if state.asked.facility == name and state.state in UNDER_WAY
+        )
         wrong = f"Facility {name} has drawdowns under way: {', '.join(under_way)}."
     if wrong:
         raise Refused("FND-16", wrong)
     not_before(event, facility.defined_on, "its definition")
-    for drawdown in funding.drawdowns.values():
-        if drawdown.asked.facility == name:
-            not_before(event, drawdown.last_on, "its last drawdown")
+    not_before(event, total.drawn_on, "its last drawdown")

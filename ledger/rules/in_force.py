@@ -6,9 +6,10 @@ from typing import Any, Final
 
 from ledger.domain import agreement as agreed
 from ledger.domain import certificate, funding, milestone, order, sku, system
+from ledger.domain.aggregate import World
 from ledger.domain.agreement import Agreement, Scope
 from ledger.domain.catalogue import EVENTS
-from ledger.domain.event import Event, EventData, World
+from ledger.domain.event import Event, EventData
 from ledger.errors import Refused
 from ledger.rules.dates import not_before
 from ledger.rules.registry import rule

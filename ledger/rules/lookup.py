@@ -2,44 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TypeVar
 
 from ledger.domain.funding import Clawback, Drawdown, Equity, Facility, Funding, Tranche
+from ledger.domain.parts import Part
 from ledger.errors import Refused
 
-T = TypeVar("T")
+P = TypeVar("P", bound=Part)
 
 
 def facility_of(funding: Funding, name: str) -> Facility:
-    """A facility by its name."""
-    return _known("Facility", funding.facilities, name)
+    """A facility by its name; one that is only reported, where no other is."""
+    return _known("Facility", funding, Facility, name)
 
 
 def tranche_of(funding: Funding, name: str) -> Tranche:
-    """A tranche by its name."""
-    return _known("Tranche", funding.tranches, name)
+    """A tranche by its name; one that is only reported, where no other is."""
+    return _known("Tranche", funding, Tranche, name)
 
 
 def drawdown_of(funding: Funding, name: str) -> Drawdown:
     """A drawdown by its name."""
-    return _known("Drawdown", funding.drawdowns, name)
+    return _known("Drawdown", funding, Drawdown, name)
 
 
 def equity_of(funding: Funding, name: str) -> Equity:
     """Equity issued, by the number of its certificate."""
-    return _known("Equity certificate", funding.equity, name)
+    return _known("Equity certificate", funding, Equity, name)
 
 
 def clawback_of(funding: Funding, name: str) -> Clawback:
     """A clawback by its name."""
-    return _known("Clawback", funding.clawbacks, name)
+    return _known("Clawback", funding, Clawback, name)
 
 
-def _known(what: str, found: Mapping[str, T], name: str) -> T:
-    if name in found:
-        return found[name]
-    known = ", ".join(sorted(found)) or "none"
+def _known(what: str, funding: Funding, kind: type[P], name: str) -> P:
+    found = funding.find(kind, name) or funding.told.find(kind, name)
+    if found is not None:
+        return found
+    known = ", ".join(sorted(funding.told.every(kind))) or "none"
     raise Refused(
         "FND-16",
         f"{what} {name!r} is not on the record; known: {known}.",
@@ -47,9 +48,9 @@ def _known(what: str, found: Mapping[str, T], name: str) -> T:
     )
 
 
-def new(what: str, found: Mapping[str, object], name: str) -> None:
+def new(what: str, funding: Funding, kind: type[Part], name: str) -> None:
     """Refuse a name that is taken."""
-    if name in found:
+    if funding.find(kind, name) is not None:
         raise Refused(
             "FND-16",
             f"{what} {name!r} is already on the record.",

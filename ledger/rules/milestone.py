@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from ledger.domain.aggregate import World
 from ledger.domain.agreement import Agreement
-from ledger.domain.event import Event, EventData, World
+from ledger.domain.event import Event, EventData
 from ledger.domain.milestone import (
     Achieved,
     Agreed,

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from ledger.domain.aggregate import World
 from ledger.domain.agreement import Agreement, Terms
-from ledger.domain.event import Event, EventData, World
+from ledger.domain.event import Event, EventData
 from ledger.domain.order import (
     Order,
     OrderAcknowledged,

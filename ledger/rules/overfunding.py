@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ledger.domain.event import Event, World
+from ledger.domain.aggregate import World
+from ledger.domain.event import Event
 from ledger.domain.funding import (
+    Clawback,
     ClawbackDemanded,
     ClawbackReceived,
     DisbursementInstructed,
@@ -23,6 +25,7 @@ from ledger.domain.funding import (
     OverfundingCured,
     OverfundingDeclared,
     OverfundingWaived,
+    TrueUp,
     TrueUpPosted,
 )
 from ledger.domain.values import Amount
@@ -87,9 +90,9 @@ def cure_is_sound(world: World, event: Event[Any]) -> None:
     funding = world.get(Funding, event.deal)
     given = event.data
     if isinstance(given, ClawbackDemanded):
-        new("Clawback", funding.clawbacks, given.clawback)
+        new("Clawback", funding, Clawback, given.clawback)
     if isinstance(given, TrueUpPosted):
-        new("True-up", funding.true_ups, given.true_up)
+        new("True-up", funding, TrueUp, given.true_up)
     facility = facility_of(funding, given.facility)
     if isinstance(given, ClawbackReceived):
         clawback = clawback_of(funding, given.clawback)
@@ -158,7 +161,7 @@ def paid_stays_within_its_bounds(world: World, event: Event[Any]) -> None:
     paid = funding.paid(name)
     match given:
         case ClawbackDemanded():
-            most, of = paid - _outstanding(funding, name), "paid and not yet demanded"
+            most, of = paid - funding.total(name).demanded, "paid and not yet demanded"
         case ClawbackReceived(clawback=clawback):
             demand = clawback_of(funding, clawback)
             most, of = min(paid, demand.amount - demand.received), "demanded and paid"
@@ -173,15 +176,3 @@ def paid_stays_within_its_bounds(world: World, event: Event[Any]) -> None:
             f"of {name} (unlocked {funding.unlocked(name)}, paid {paid}, "
             f"approved {funding.approved_unsettled(name)}).",
         )
-
-
-def _outstanding(funding: Funding, facility: str) -> Amount:
-    """What was demanded back and has not been received."""
-    return sum(
-        (
-            clawback.amount - clawback.received
-            for clawback in funding.clawbacks.values()
-            if clawback.facility == facility
-        ),
-        start=Amount.zero(funding.facilities[facility].unit),
-    )

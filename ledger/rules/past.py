@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
 from typing import Any
 
+from ledger.domain.aggregate import A, Aggregate, Told, World, not_found, stream_of
 from ledger.domain.catalogue import BY_KIND
-from ledger.domain.event import A, Aggregate, Event, World, not_found, stream_of
+from ledger.domain.event import Event
 from ledger.errors import NotFound, Refused
 
 Check = Callable[[World, Event[Any]], None]
@@ -33,7 +34,7 @@ class Past:
     def get(self, kind: type[A], *ids: str) -> A:
         """The aggregate as it stood, with version 0 where it was not there yet."""
         stream = stream_of(kind, *ids)
-        found = self.find(kind.kind, stream) or kind(stream)
+        found = self.find(kind.kind, stream) or kind.at(stream)
         assert isinstance(found, kind)
         return found
 
@@ -72,7 +73,7 @@ class Past:
     def refusal(self, event: Event[Any]) -> Refused | NotFound | None:
         """What today's rules say against an event where it stands, if anything."""
         try:
-            self._check(self, event)
+            self._check(self if event.confirmed else Told(self), event)
         except (Refused, NotFound) as refusal:
             return refusal
         except KeyError as missing:
@@ -91,7 +92,7 @@ class Past:
         """The aggregate that an event belongs to."""
         found = self.find(event.kind, event.stream)
         if found is None:
-            found = BY_KIND[event.kind](event.stream)
+            found = BY_KIND[event.kind].at(event.stream)
             self.put(found)
         return found
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ledger.domain import agreement, certificate, funding, system
+from ledger.domain.aggregate import World
 from ledger.domain.catalogue import EVENTS
-from ledger.domain.event import Event, EventData, World
+from ledger.domain.event import Event, EventData
 from ledger.errors import Refused
 from ledger.rules.registry import rule
 

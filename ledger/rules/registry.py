@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from ledger.domain.event import Event, EventData, World
+from ledger.domain.aggregate import World
+from ledger.domain.event import Event, EventData
 
 Rule = Callable[[World, Event[Any]], None]
 R = TypeVar("R", bound=Callable[..., None])

@@ -12,7 +12,8 @@ from collections.abc import Set as AbstractSet
 from copy import deepcopy
 from typing import Any, Final, NamedTuple
 
-from ledger.domain.event import Aggregate, Event, Reversed, World
+from ledger.domain.aggregate import Aggregate, World
+from ledger.domain.event import Event, Reversed
 from ledger.domain.funding import (
     PAID,
     DisbursementInstructed,
@@ -141,7 +142,7 @@ def _paid(
     deal: str, events: Iterable[Event[Any]], left_out: AbstractSet[int]
 ) -> frozenset[str]:
     """The drawdowns of a deal that are paid, whatever else is reversed."""
-    funding = Funding("funding/" + deal)
+    funding = Funding.at("funding/" + deal)
     for event in events:
         funding.fold(event, counts=event.position not in left_out)
     return frozenset(n for n, d in funding.drawdowns.items() if d.state in PAID)

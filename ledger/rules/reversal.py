@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ledger.domain.event import Event, Reversed, World
+from ledger.domain.aggregate import World
+from ledger.domain.event import Event, Reversed
 from ledger.domain.provenance import same_person
 from ledger.domain.reversal import (
     EVENTS,

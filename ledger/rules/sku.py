@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ledger.domain.aggregate import World
 from ledger.domain.agreement import Agreement
-from ledger.domain.event import Event, World
+from ledger.domain.event import Event
 from ledger.domain.sku import Sku, SkuVersioned
 from ledger.errors import Refused
 from ledger.rules.dates import not_before

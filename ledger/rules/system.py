@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from ledger.domain.aggregate import World
 from ledger.domain.agreement import Agreement, Terms
-from ledger.domain.event import Event, EventData, World
+from ledger.domain.event import Event, EventData
 from ledger.domain.provenance import same_person
 from ledger.domain.sku import Sku
 from ledger.domain.system import (

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ledger.domain.aggregate import World
 from ledger.domain.agreement import Agreement
 from ledger.domain.evaluation import evaluate, recomputed
-from ledger.domain.event import Event, World
+from ledger.domain.event import Event
 from ledger.domain.funding import Funding, Tranche, TrancheRelocked, TrancheUnlocked
 from ledger.domain.triggers import Step
 from ledger.domain.values import Amount

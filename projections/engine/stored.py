@@ -57,6 +57,9 @@ _BEFORE: Final = (
     .order_by(past.c.key, past.c.segment)
 )
 _BEFORE_SOME: Final = _BEFORE.where(past.c.key.in_(_KEYS))
+_LOW: Final = sa.bindparam("low", type_=sa.Text)
+_HIGH: Final = sa.bindparam("high", type_=sa.Text)
+_BEFORE_UNDER: Final = _BEFORE.where(past.c.key >= _LOW, past.c.key < _HIGH)
 
 
 class _Statements(NamedTuple):
@@ -68,8 +71,10 @@ class _Statements(NamedTuple):
 
     now: sa.Select[Any]
     now_some: sa.Select[Any]
+    now_under: sa.Select[Any]
     then: sa.Select[Any]
     then_some: sa.Select[Any]
+    then_under: sa.Select[Any]
 
 
 @lru_cache
@@ -80,7 +85,20 @@ def _of(view: str) -> _Statements:
     )
     then = now.where(table.c.segment <= _SEGMENT)
     some = table.c.key.in_(_KEYS)
-    return _Statements(now, now.where(some), then, then.where(some))
+    under = (table.c.key >= _LOW, table.c.key < _HIGH)
+    return _Statements(
+        now,
+        now.where(some),
+        now.where(*under),
+        then,
+        then.where(some),
+        then.where(*under),
+    )
+
+
+def _between(kind: str) -> dict[str, str]:
+    """The keys that begin with a kind and a slash: '0' comes right after the slash."""
+    return {"low": f"{kind}/", "high": f"{kind}0"}
 
 
 class Version(NamedTuple):
@@ -117,6 +135,10 @@ class Stored:
         for start in range(0, len(keys), IN_CHUNK):
             some = keys[start : start + IN_CHUNK]
             yield from self._found(_of(self._view.name).now_some, keys=some)
+
+    def under(self, kind: str) -> Iterator[Any]:
+        """The rows whose keys begin with a kind."""
+        return self._found(_of(self._view.name).now_under, **_between(kind))
 
     def all(self) -> Iterator[Any]:
         """Every row."""
@@ -158,9 +180,17 @@ class Past:
             if body is not None:
                 yield decode_row(self._view, body)
 
+    def under(self, kind: str) -> Iterator[Any]:
+        """The rows whose keys begin with a kind."""
+        then, keys = _of(self._view.name).then_under, _between(kind)
+        return self._decoded(self._found(_BEFORE_UNDER, then, **keys))
+
     def all(self) -> Iterator[Any]:
         """Every row."""
-        for body in self._found(_BEFORE, _of(self._view.name).then).values():
+        return self._decoded(self._found(_BEFORE, _of(self._view.name).then))
+
+    def _decoded(self, found: dict[str, bytes | None]) -> Iterator[Any]:
+        for body in found.values():
             if body is not None:
                 yield decode_row(self._view, body)
 

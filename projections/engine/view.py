@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date
 from functools import cached_property
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from ledger.domain.aggregate import A, Aggregate, Parted, stream_of
 from ledger.domain.event import Event, EventData
+from ledger.domain.parts import Parts
 from ledger.domain.struct import Frozen
-from ledger.domain.transcoding import decode_value
-
-R = TypeVar("R", bound="FoldRow")
+from ledger.domain.values import decode_kept
 
 
 class FoldRow(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -28,68 +28,8 @@ class FoldRow(msgspec.Struct, kw_only=True, omit_defaults=True):
     key: str
 
 
-class Source(Protocol):
-    """Where rows come from that are not in memory yet."""
-
-    def one(self, key: str) -> Any:
-        """The row of a key, or None."""
-
-    def many(self, keys: Sequence[str]) -> Iterable[Any]:
-        """The rows of some keys, without those that are not there."""
-
-    def all(self) -> Iterable[Any]:
-        """Every row."""
-
-
-class Rows(Generic[R]):
-    """The rows of one view and one deal; what changed is noted in `touched`."""
-
-    def __init__(self, source: Source | None = None) -> None:
-        self._source = source
-        self._rows: dict[str, R | None] = {}
-        self._whole = source is None
-        self.touched: set[str] = set()
-
-    def get(self, key: str) -> R | None:
-        """The row of a key; to change it, `put` it again."""
-        if key not in self._rows:
-            if self._whole or self._source is None:
-                return None
-            self._rows[key] = self._source.one(key)
-        return self._rows[key]
-
-    def ahead(self, keys: Iterable[str]) -> None:
-        """Read rows that are looked at next, in few queries."""
-        if self._whole or self._source is None:
-            return
-        unknown = dict.fromkeys(key for key in keys if key not in self._rows)
-        self._rows.update(unknown)
-        for row in self._source.many(list(unknown)):
-            self._rows[row.key] = row
-
-    def put(self, row: R) -> None:
-        """Add or replace a row."""
-        self._rows[row.key] = row
-        self.touched.add(row.key)
-
-    def drop(self, key: str) -> None:
-        """Take a row away, if it is there."""
-        if self.get(key) is not None:
-            self._rows[key] = None
-            self.touched.add(key)
-
-    def __iter__(self) -> Iterator[R]:
-        if not self._whole and self._source is not None:
-            for row in self._source.all():
-                self._rows.setdefault(row.key, row)
-            self._whole = True
-        return iter(sorted(filter(None, self._rows.values()), key=_key))
-
-
-def _key(row: FoldRow) -> str:
-    return row.key
-
-
+Rows = Parts
+"""The rows of one view and one deal."""
 Handler = Callable[[Rows[Any], Event[Any]], None]
 Keys = Callable[[Event[Any]], Iterable[str]]
 H = TypeVar("H", bound=Handler)
@@ -114,6 +54,7 @@ class Book:
         self._rows = rows
         self.as_of = as_of
         self.limited = limited
+        self._lenses: dict[str, Any] = {}
 
     def reaches(self, day: str) -> bool:
         """Whether a day, in ISO form, is within what the answer takes in."""
@@ -122,6 +63,31 @@ class Book:
     def rows(self, view: View) -> Rows[Any]:
         """The rows that a view's fold keeps."""
         return self._rows[view.name]
+
+    def get(self, kind: type[A], *names: str) -> A:
+        """An aggregate of the deal by its name, only to look at."""
+        ids = (self.deal, *names) if kind.scoped else names
+        return self.state(kind, stream_of(kind, *ids))
+
+    def state(self, kind: type[A], stream: str) -> A:
+        """The aggregate of a stream, only to look at."""
+        rows = self._rows[f"{kind.kind}-parts"]
+        if issubclass(kind, Parted):
+            if stream not in self._lenses:
+                self._lenses[stream] = kind(stream, rows)
+            return self._lenses[stream]
+        return rows.get(stream.partition("/")[2]) or kind.at(stream)
+
+    def all(self, kind: type[A]) -> list[A]:
+        """Every aggregate of a kind, in order of their names."""
+        return [self.state(kind, stream) for stream in self.streams(kind)]
+
+    def streams(self, kind: type[Aggregate]) -> list[str]:
+        """The streams of a kind of which anything is recorded, in order."""
+        rows = self._rows[f"{kind.kind}-parts"]
+        if issubclass(kind, Parted):
+            return sorted(rows.under("head"))
+        return sorted(row.id for row in rows)
 
 
 class Drawn(msgspec.Struct, frozen=True):
@@ -174,7 +140,7 @@ class View:
     @cached_property
     def decoder(self) -> msgspec.json.Decoder[Any]:
         """What reads the rows that the fold keeps; made once, where a row is read."""
-        return msgspec.json.Decoder(self.kept, dec_hook=decode_value)
+        return msgspec.json.Decoder(self.kept, dec_hook=decode_kept)
 
     def on(
         self, *events: type[EventData], reads: Keys | None = None

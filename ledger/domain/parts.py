@@ -1,0 +1,187 @@
+"""Parts: what the state of an aggregate is made of, one struct for each thing in it.
+
+A facility, a tranche, a drawdown, a condition is one part each; so is a total. Whoever
+reads or changes them need not know where they are kept: in a dictionary while a
+decision is made, in the rows of a view, or in the rows of a snapshot. Parts hold
+scalars, tuples and frozen structs alone, so that a copy of one is a state of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
+from typing import Any, Generic, Protocol, TypeVar, dataclass_transform
+
+import msgspec
+
+
+@dataclass_transform(kw_only_default=True)
+class Part(
+    msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="part", gc=False
+):
+    """One thing of a state; its key is KIND/NAME, and the kind is its type's tag."""
+
+    key: str
+
+    @property
+    def name(self) -> str:
+        """The key without its kind."""
+        return self.key.partition("/")[2]
+
+
+R = TypeVar("R")
+
+
+class Backing(Protocol):
+    """Where parts are that are not in memory yet."""
+
+    def many(self, keys: Sequence[str]) -> Iterable[Any]:
+        """The parts of some keys, without those that are not there."""
+
+    def under(self, kind: str) -> Iterable[Any]:
+        """Every part whose key begins with `kind` and a slash."""
+
+    def all(self) -> Iterable[Any]:
+        """Every part."""
+
+
+class Parts(Generic[R]):
+    """A keyed set of parts; what changed is noted in `touched`."""
+
+    __slots__ = ("_absent", "_backing", "_kinds", "_whole", "touched")
+
+    def __init__(self, backing: Backing | None = None) -> None:
+        self._backing = backing
+        self._kinds: dict[str, dict[str, R]] = {}
+        self._whole: set[str] = set()
+        self._absent: set[str] = set()
+        self.touched: set[str] = set()
+
+    def get(self, key: str) -> R | None:
+        """The part of a key, only to look at; None where there is none."""
+        kind, _, name = key.partition("/")
+        part = self._kinds.get(kind, _NOTHING).get(name)
+        if part is None and self._unread(kind, key):
+            assert self._backing is not None
+            self._absent.add(key)
+            for part in self._backing.many((key,)):
+                self._take(part)
+        return part
+
+    def change(self, key: str) -> R | None:
+        """The part of a key, to be changed in place; None where there is none."""
+        part = self.get(key)
+        if part is not None:
+            self.touched.add(key)
+        return part
+
+    def put(self, part: R) -> None:
+        """Add a part, or put it in place of the one of its key."""
+        self._take(part)
+        self.touched.add(_key(part))
+
+    def drop(self, key: str) -> None:
+        """Take a part away, if it is there."""
+        if self.get(key) is not None:
+            kind, _, name = key.partition("/")
+            del self._kinds[kind][name]
+            self._absent.add(key)
+            self.touched.add(key)
+
+    def under(self, kind: str) -> Mapping[str, Any]:
+        """Every part of a kind by its name, only to look at.
+
+        `counted/C-1` are those of the kind `counted` whose names begin with `C-1/`.
+        """
+        kind, _, prefix = kind.partition("/")
+        found = self._kinds.setdefault(kind, {})
+        self._read_under(kind, prefix)
+        if not prefix:
+            return found
+        begin = f"{prefix}/"
+        return {
+            name.removeprefix(begin): part
+            for name, part in found.items()
+            if name.startswith(begin)
+        }
+
+    def ahead(self, keys: Iterable[str]) -> None:
+        """Read parts that are looked at next, in few queries."""
+        if self._backing is None:
+            return
+        unknown = [
+            key
+            for key in dict.fromkeys(keys)
+            if self._unread(key.partition("/")[0], key) and not self._has(key)
+        ]
+        self._absent.update(unknown)
+        for part in self._backing.many(unknown) if unknown else ():
+            self._take(part)
+
+    def __iter__(self) -> Iterator[R]:
+        """Every part, in order of the keys."""
+        if self._backing is not None:
+            for part in self._backing.all():
+                if part.key not in self._absent and not self._has(part.key):
+                    self._take(part)
+            self._backing = None
+        parts = [part for kind in self._kinds.values() for part in kind.values()]
+        return iter(sorted(parts, key=_key))
+
+    def fork(self) -> Parts[R]:
+        """A set of its own over this one, which never sees what is changed there."""
+        return Parts(_Forked(self))
+
+    def _take(self, part: Any) -> None:
+        kind, _, name = part.key.partition("/")
+        self._kinds.setdefault(kind, {})[name] = part
+        self._absent.discard(part.key)
+
+    def _has(self, key: str) -> bool:
+        kind, _, name = key.partition("/")
+        return name in self._kinds.get(kind, _NOTHING)
+
+    def _unread(self, kind: str, key: str) -> bool:
+        """Whether the backing may have a part that is not in memory."""
+        return (
+            self._backing is not None
+            and key not in self._absent
+            and kind not in self._whole
+        )
+
+    def _read_under(self, kind: str, prefix: str) -> None:
+        asked = f"{kind}/{prefix}" if prefix else kind
+        if self._backing is None or not self._whole.isdisjoint((kind, asked)):
+            return
+        self._whole.add(asked)
+        for part in self._backing.under(asked):
+            if part.key not in self._absent and not self._has(part.key):
+                self._take(part)
+
+
+class _Forked:
+    """The parts of another set, copied when they are first looked at."""
+
+    def __init__(self, parent: Parts[Any]) -> None:
+        self._parent = parent
+
+    def many(self, keys: Sequence[str]) -> Iterator[Any]:
+        """The parts of some keys."""
+        self._parent.ahead(keys)
+        found = map(self._parent.get, keys)
+        return (copy(part) for part in found if part is not None)
+
+    def under(self, kind: str) -> Iterator[Any]:
+        """The parts of a kind."""
+        return map(copy, self._parent.under(kind).values())
+
+    def all(self) -> Iterator[Any]:
+        """Every part."""
+        return map(copy, self._parent)
+
+
+_NOTHING: dict[str, Any] = {}
+
+
+def _key(part: Any) -> str:
+    return part.key  # type: ignore[no-any-return]

@@ -1,0 +1,65 @@
+"""The state of every aggregate, as the views keep it: parts in the rows of a table.
+
+There is no second fold. What an event does is its own `apply`, taken in by the same
+`take` as in a decision; the engine makes a view of it for each kind of aggregate, and
+other views draw on that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cache, reduce
+from operator import or_
+from typing import Any, Final
+
+from ledger.domain.aggregate import Aggregate, Head, Single, Standing
+from ledger.domain.catalogue import EVENTS_OF, PARTS_OF
+from ledger.domain.event import Event
+from ledger.domain.parts import Parts
+from projections.engine.view import View
+
+VERSION: Final = 1
+"""Raised when an `apply` or a part changes: rows of another version are folded anew."""
+Watch = Callable[[Parts[Any], Any, Any, Event[Any]], None]
+_WATCHES: Final[dict[type[Aggregate], list[Watch]]] = {}
+
+
+@cache
+def parts_of(kind: type[Aggregate]) -> View:
+    """The view that keeps the state of every aggregate of a kind."""
+    kept = (
+        kind
+        if issubclass(kind, Single)
+        else reduce(or_, (*PARTS_OF[kind], Head, Standing))
+    )
+    view = View(
+        f"{kind.kind}-parts", VERSION, f"What is the state of each {kind.kind}?", kept
+    )
+    if issubclass(kind, Single):
+        view.on(*EVENTS_OF[kind], reads=_stream_key)(_single(kind))
+    else:
+        view.on(*EVENTS_OF[kind])(_parted(kind))
+    return view
+
+
+def _stream_key(event: Event[Any]) -> Iterable[str]:
+    return (event.stream.partition("/")[2],)
+
+
+def _single(kind: type[Aggregate]) -> Callable[[Parts[Any], Event[Any]], None]:
+    def take(rows: Parts[Any], event: Event[Any]) -> None:
+        key = event.stream.partition("/")[2]
+        one = rows.get(key)
+        if one is None:
+            one = kind.at(event.stream)
+        one.take(event)
+        rows.put(one)
+
+    return take
+
+
+def _parted(kind: Any) -> Callable[[Parts[Any], Event[Any]], None]:
+    def take(rows: Parts[Any], event: Event[Any]) -> None:
+        kind(event.stream, rows).take(event)
+
+    return take
