@@ -439,7 +439,7 @@ def _relock(
     """Cancel tranches, last first, and lock again what of them is unlocked, until they fit."""
     funding = decision.get(Funding, decision.deal)
     for tranche in reversed(funding.tranches_of(name)):
-        if funding.reserved(name, confirmed=True) <= new:
+        if funding.reserved(name, decision.on) <= new:
             return
         unlocked = funding.unlocked(name)
         if unlocked > new and tranche.unlocked:

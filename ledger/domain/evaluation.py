@@ -50,13 +50,20 @@ from ledger.domain.values import Amount, Power
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The answer to a trigger: met or not, since when, on what, and what is missing."""
+    """The answer to a trigger: met or not, since when, on what, and what is missing.
+
+    `asked_w` is the certified capacity that the trigger asks for, on the basis of the
+    terms; of alternatives the nearest. None where it asks for none. `by_whom` are the
+    parties whose act is missing, as far as that can be told.
+    """
 
     met: bool
     since: date | None
     certified: Power
     inputs: tuple[Input, ...]
     missing: tuple[str, ...]
+    asked_w: int | None = None
+    by_whom: tuple[str, ...] = ()
 
     def cumulative(self, formula: Formula, size: Amount) -> Amount:
         """What a tranche has unlocked in all while this is the answer."""
@@ -116,6 +123,8 @@ class _Answer(NamedTuple):
     since: date | None
     inputs: tuple[Input, ...]
     missing: tuple[str, ...] = ()
+    asked_w: int | None = None
+    by_whom: tuple[str, ...] = ()
 
     @property
     def met(self) -> bool:
@@ -141,7 +150,15 @@ def _evaluate(
             missing = tuple(dict.fromkeys((*missing, gap)))
         inputs += (_paid_for(facts, formula),)
     since = None if missing else answer.since
-    return Evaluation(since is not None, since, facts.certified, inputs, missing)
+    return Evaluation(
+        since is not None,
+        since,
+        facts.certified,
+        inputs,
+        missing,
+        answer.asked_w,
+        () if answer.met else tuple(sorted(set(answer.by_whom))),
+    )
 
 
 def _paid_for(facts: _Facts, formula: Formula) -> Input:
@@ -181,7 +198,12 @@ def _branch(node: All | AnyOf, answers: list[_Answer]) -> _Answer:
         found=str(len(days)),
     )
     inputs = (root, *(given for answer in answers for given in answer.inputs))
-    return _Answer(since, inputs, missing)
+    asked = [answer.asked_w for answer in answers if answer.asked_w is not None]
+    nearest = (max if every else min)(asked, default=None)
+    lacking = (
+        party for answer in answers if not answer.met for party in answer.by_whom
+    )
+    return _Answer(since, inputs, missing, nearest, tuple(lacking))
 
 
 class _Facts:
@@ -292,7 +314,8 @@ def _leaf(facts: _Facts, node: Leaf) -> _Answer:
             refs = tuple(step.ref for step in steps)
             since = _since(steps, least, Power)
             short = _short("Purchased", found, least)
-            return _answer(node, str(least), since, str(found), refs, short)
+            who = node.earning_parties or facts.agreement.parties
+            return _answer(node, str(least), since, str(found), refs, short, who)
         case MilestoneAchieved(milestone=name):
             return _milestone(facts, node, name)
         case ConditionMet(condition=name):
@@ -323,12 +346,13 @@ def _answer(
     found: str,
     refs: tuple[str, ...],
     missing: str,
+    by_whom: tuple[str, ...] = (),
 ) -> _Answer:
     tag = node.__struct_config__.tag
     assert isinstance(tag, str)
     met = since is not None
     given = Input(leaf=tag, subject=subject, met=met, found=found, refs=refs)
-    return _Answer(since, (given,), () if met else (missing,))
+    return _Answer(since, (given,), () if met else (missing,), by_whom=by_whom)
 
 
 def _certified(facts: _Facts, node: CapacityCertified) -> _Answer:
@@ -341,7 +365,8 @@ def _certified(facts: _Facts, node: CapacityCertified) -> _Answer:
     )
     found = facts.certified
     short = _short("Certified", found, least)
-    return _answer(node, subject, since, str(found), facts.refs, short)
+    answer = _answer(node, subject, since, str(found), facts.refs, short)
+    return answer._replace(asked_w=least.watts)
 
 
 def _short(what: str, found: Power, least: Power) -> str:

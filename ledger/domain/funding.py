@@ -332,6 +332,7 @@ class OverfundingCured(EventData, tag="funding.overfunding_cured"):
         facility = funding.change(Facility, self.facility)
         if facility:
             facility.overfunded_since = None
+            funding.let_demands_lapse(facility)
 
 
 class OverfundingWaived(EventData, tag="funding.overfunding_waived"):
@@ -434,6 +435,7 @@ class Facility(Part, tag="facility"):
     waived: Amount
     overfunded_since: date | None = None
     closed_on: date | None = None
+    cures: int = 0
 
     @classmethod
     def of(cls, defined: FacilityDefined, event: Event[Any]) -> Facility:
@@ -509,10 +511,14 @@ class Tranche(Part, tag="tranche"):
         """Whether its definition is a confirmed fact, and so may move money."""
         return self.status == "confirmed"
 
-    @property
-    def reserved(self) -> Amount:
-        """How much of the commitment it takes up: once ended, what it unlocked."""
-        return self.unlocked if self.ended else self.size
+    def over(self, on: date) -> bool:
+        """Whether it can unlock no more by a day: it has ended, or its day is past."""
+        lapses = self.defined.expires_on
+        return self.ended is not None or (lapses is not None and on > lapses)
+
+    def reserved(self, on: date) -> Amount:
+        """How much of the commitment it takes up: once over, what it unlocked."""
+        return self.unlocked if self.over(on) else self.size
 
     @property
     def full(self) -> bool:
@@ -618,18 +624,17 @@ class Equity(Part, tag="equity"):
 
 
 class Clawback(Part, tag="clawback"):
-    """A clawback as it stands."""
+    """A clawback as it stands; `cures` are its facility's when it was demanded.
+
+    A demand is for an excess: once that is cured, nothing of it is outstanding.
+    """
 
     facility: str
     amount: Amount
     demanded_on: date
     received: Amount
     due_on: date | None = None
-
-    @property
-    def outstanding(self) -> Amount:
-        """What was demanded and has not been received."""
-        return self.amount - self.received
+    cures: int = 0
 
 
 class TrueUp(Part, tag="true-up"):
@@ -762,11 +767,11 @@ class Funding(Parted):
         state = self._facility(facility)
         return state.commitment if state.closed_on is None else self.paid(facility)
 
-    def reserved(self, facility: str, *, confirmed: bool) -> Amount:
-        """What its tranches take up of the commitment; reported ones apart."""
+    def reserved(self, facility: str, on: date, *, confirmed: bool = True) -> Amount:
+        """What its tranches take up of the commitment on a day; reported ones apart."""
         mine = [t for t in self.tranches_of(facility) if t.confirmed == confirmed]
         zero = Amount.zero(self._facility(facility).unit)
-        return sum((tranche.reserved for tranche in mine), start=zero)
+        return sum((tranche.reserved(on) for tranche in mine), start=zero)
 
     def drawn(self, tranche: str) -> Amount:
         """What is approved or paid of a tranche, less what came back to it."""
@@ -857,8 +862,24 @@ class Funding(Parted):
             total.paid = _moved(total.paid, amount, sign)
             total.asked = _moved(total.asked, amount, sign)
 
+    def outstanding(self, clawback: Clawback) -> Amount:
+        """What was demanded, has not been received, and no cure took the ground from."""
+        facility = self.find(Facility, clawback.facility)
+        if facility is not None and facility.cures > clawback.cures:
+            return Amount.zero(clawback.amount.unit)
+        return clawback.amount - clawback.received
+
+    def let_demands_lapse(self, facility: Facility) -> None:
+        """Let what is demanded back of a facility lapse with the excess."""
+        facility.cures += 1
+        total = self._total(facility.name, facility.unit)
+        if total is not None:
+            total.demanded = Amount.zero(facility.unit)
+
     def demand(self, clawback: Clawback) -> None:
         """Add a clawback that was demanded."""
+        facility = self.find(Facility, clawback.facility)
+        clawback.cures = facility.cures if facility else 0
         self.parts.put(clawback)
         total = self._total(clawback.facility, clawback.amount.unit)
         if total is not None:
@@ -866,12 +887,13 @@ class Funding(Parted):
 
     def receive(self, clawback: Clawback, amount: Amount) -> None:
         """Count money that came in under a clawback."""
+        owed = self.outstanding(clawback)
         clawback.received = clawback.received + amount
         self.pay(clawback.facility, amount, -1)
         total = self._total(clawback.facility, amount.unit)
         if total is not None:
             total.clawed_back = total.clawed_back + amount
-            total.demanded = total.demanded - amount
+            total.demanded = total.demanded - min(amount, owed)
 
     def issue(self, equity: Equity) -> None:
         """Add equity that was issued."""

@@ -7,6 +7,8 @@ recorded with the unlock, so that anyone can recompute it.
 from __future__ import annotations
 
 from datetime import date
+from fractions import Fraction
+from math import ceil
 
 from ledger.domain.agreement import Basis
 from ledger.domain.struct import Frozen
@@ -165,3 +167,32 @@ def most(formula: Formula, size: Amount) -> Amount:
 def measures(formula: Formula) -> bool:
     """Whether a formula pays by the capacity that is certified."""
     return not isinstance(formula, Fixed)
+
+
+def pays_more_at(formula: Formula, paid: Amount, size: Amount) -> int | None:
+    """The certified watts from which a formula unlocks more than it has unlocked.
+
+    None where it never does, or does not go by capacity.
+    """
+    if paid >= most(formula, size):
+        return None
+    match formula:
+        case Step(block=block, amount=amount):
+            blocks = int(paid.value // amount.value)
+            return block.watts * (blocks + 1)
+        case Linear(per=per, amount=amount):
+            # One more of the last decimal than was paid, in proportion, rounded up.
+            smallest = Fraction(10) ** int(paid.value.as_tuple().exponent)
+            share = (Fraction(paid.value) + smallest) / Fraction(amount.value)
+            return ceil(per.watts * share)
+    return None
+
+
+def conditions_of(trigger: Trigger) -> set[str]:
+    """The names of the conditions that a trigger asks for."""
+    match trigger:
+        case All(of=children) | AnyOf(of=children):
+            return set().union(*map(conditions_of, children))
+        case ConditionMet(condition=name):
+            return {name}
+    return set()

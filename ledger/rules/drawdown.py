@@ -281,19 +281,16 @@ def value_date_is_a_business_day_after_notice(world: World, event: Event[Any]) -
 
     Where the terms name neither a calendar nor a notice, any day will do.
     """
-    terms = world.need(Agreement, event.deal).terms or Terms()
-    days, name = terms.notice_business_days, terms.calendar
+    days, name, calendar = business_days(world, event.deal)
     if not days and name is None:
         return
-    calendars = world.get(Books, event.deal).calendars
-    if name is not None and name not in calendars:
+    if calendar is None:
         raise Refused(
             "FND-07",
             f"The terms count business days in the calendar {name}, which is not on "
             "the record.",
             todo=f"Record it: accord calendar record-holidays {event.deal} {name}.",
         )
-    calendar = calendars[name] if name is not None else Calendar()
     value_on, earliest = event.data.value_on, calendar.after(event.on, days)
     if value_on < earliest:
         raise Refused(
@@ -308,6 +305,19 @@ def value_date_is_a_business_day_after_notice(world: World, event: Event[Any]) -
             f"{f' of {name}' if name else ''}; the next is "
             f"{calendar.next_business_day(value_on)}.",
         )
+
+
+def business_days(world: World, deal: str) -> tuple[int, str | None, Calendar | None]:
+    """The notice that the terms ask for, in business days, and of which calendar.
+
+    The calendar is None where the terms name one that is not on the record.
+    """
+    terms = world.need(Agreement, deal).terms or Terms()
+    name = terms.calendar
+    if name is None:
+        return terms.notice_business_days, None, Calendar()
+    known = world.get(Books, deal).calendars.get(name)
+    return terms.notice_business_days, name, known
 
 
 @rule("FND-01", DrawdownRequested, DrawdownApproved)

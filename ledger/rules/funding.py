@@ -150,8 +150,17 @@ def _within(cap: Amount, funding: Funding, changed: dict[str, Amount]) -> None:
         if facility.confirmed
     }
     engaged.update(changed)
-    counted = [amount for amount in engaged.values() if amount.unit == cap.unit]
-    total = sum(counted, start=Amount.zero(cap.unit))
+    money = {name: amount for name, amount in engaged.items() if amount.is_money}
+    for name, amount in money.items():
+        if amount.unit != cap.unit:
+            raise Refused(
+                "FND-02",
+                f"The funding cap is {cap}; facility {name} of {amount} cannot be held "
+                "against it.",
+                todo="State the cap in the currency of the facilities, or close what "
+                "is in another.",
+            )
+    total = sum(money.values(), start=Amount.zero(cap.unit))
     if total > cap:
         raise Refused(
             "FND-02",
@@ -242,7 +251,7 @@ def tranches_are_within_the_commitment(world: World, event: Event[Any]) -> None:
     """The sizes of a facility's tranches together are within its commitment."""
     funding = world.get(Funding, event.deal)
     facility = facility_of(funding, event.data.facility)
-    taken = funding.reserved(event.data.facility, confirmed=event.confirmed)
+    taken = funding.reserved(event.data.facility, event.on, confirmed=event.confirmed)
     total = taken + event.data.size
     if total > facility.commitment:
         raise Refused(
@@ -291,7 +300,7 @@ def change_names_its_cause(world: World, event: Event[Any]) -> None:
 def commitment_covers_its_tranches(world: World, event: Event[Any]) -> None:
     """A commitment is not set below the sizes of its tranches."""
     funding = world.get(Funding, event.deal)
-    total = funding.reserved(event.data.facility, confirmed=True)
+    total = funding.reserved(event.data.facility, event.on)
     if event.confirmed and event.data.new < total:
         raise Refused(
             "FND-02",

@@ -164,7 +164,7 @@ def paid_stays_within_its_bounds(world: World, event: Event[Any]) -> None:
             most, of = paid - funding.total(name).demanded, "paid and not yet demanded"
         case ClawbackReceived(clawback=clawback):
             demand = clawback_of(funding, clawback)
-            most, of = min(paid, demand.amount - demand.received), "demanded and paid"
+            most, of = min(paid, funding.outstanding(demand)), "demanded and paid"
         case TrueUpPosted(direction="to_provider"):
             most, of = paid, "paid"
         case _:

@@ -13,7 +13,7 @@ from ledger.domain.agreement import Agreement
 from ledger.domain.evaluation import evaluate, recomputed
 from ledger.domain.event import Event
 from ledger.domain.funding import Funding, Tranche, TrancheRelocked, TrancheUnlocked
-from ledger.domain.triggers import Step
+from ledger.domain.triggers import Step, conditions_of
 from ledger.domain.values import Amount
 from ledger.errors import Refused
 from ledger.rules.dates import not_before
@@ -63,7 +63,7 @@ def only_confirmed_facts_unlock(world: World, event: Event[Any]) -> None:
 def in_sequence(world: World, event: Event[Any]) -> None:
     """Where the terms say so, a tranche waits for those before it.
 
-    One that expired or was cancelled is waited for no more.
+    One that expired, lapsed or was cancelled is waited for no more.
     """
     funding, tranche = _tranche(world, event)
     defined = tranche.defined
@@ -75,7 +75,7 @@ def in_sequence(world: World, event: Event[Any]) -> None:
         if tranche.defined.number < defined.number
     )
     for earlier in before:
-        if earlier.confirmed and not earlier.ended and not earlier.full:
+        if earlier.confirmed and not earlier.over(event.on) and not earlier.full:
             raise Refused(
                 "FND-06",
                 f"Tranche {earlier.defined.tranche} is still locked: "
@@ -109,6 +109,30 @@ def trigger_is_met_now(world: World, event: Event[Any]) -> None:
             f"The inputs given ({unlock.certified}, terms {unlock.terms_version}) are "
             f"not those found ({now.certified}, terms {version}).",
         )
+
+
+@rule("FND-17", TrancheUnlocked)
+def tranche_conditions_hold(world: World, event: Event[Any]) -> None:
+    """A condition of scope `tranche` guards the tranches that name it, else every one."""
+    funding, tranche = _tranche(world, event)
+    named = {
+        name: conditions_of(one.defined.trigger)
+        for name, one in funding.tranches.items()
+    }
+    everywhere = set().union(*named.values())
+    agreement = world.need(Agreement, event.deal)
+    for name, condition in sorted(agreement.conditions.items()):
+        guards = name in named[tranche.name] or name not in everywhere
+        if condition.scope != "tranche" or not guards:
+            continue
+        if not condition.met:
+            raise Refused(
+                "FND-17",
+                f"Condition {name} is {condition.state}; "
+                f"{event.data.tranche} unlocks once it is met.",
+                todo="Satisfy or waive it first.",
+            )
+        not_before(event, condition.on, f"condition {name}")
 
 
 @rule("FND-05", TrancheUnlocked)

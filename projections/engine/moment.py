@@ -56,6 +56,13 @@ class Moment:
         self.position = self._horizon(known_at)
         self.limited = as_of is not None or self.position < self._head.size
 
+    @property
+    def recording_time(self) -> datetime:
+        """When a command would be recorded: now, or at the time known at."""
+        if isinstance(self.known_at, datetime):
+            return min(self.known_at, self.now)
+        return self.now
+
     def before(self, deal: str, point: date | datetime | int) -> int:
         """A position up to which every event of a deal lies before a point."""
         match point:

@@ -12,10 +12,11 @@ from functools import cache, reduce
 from operator import or_
 from typing import Any, Final
 
-from ledger.domain.aggregate import Aggregate, Head, Single, Standing
+from ledger.domain.aggregate import Aggregate, Head, Parted, Single, Standing
 from ledger.domain.catalogue import EVENTS_OF, PARTS_OF
 from ledger.domain.event import Event
 from ledger.domain.parts import Parts
+from ledger.domain.system import Slot
 from projections.engine.view import View
 
 VERSION: Final = 1
@@ -63,3 +64,11 @@ def _parted(kind: Any) -> Callable[[Parts[Any], Event[Any]], None]:
         kind(event.stream, rows).take(event)
 
     return take
+
+
+EVERY_NOUN: Final = tuple(
+    parts_of(kind)
+    for kind in EVENTS_OF
+    if issubclass(kind, Single | Parted) and kind is not Slot
+)
+"""The state of everything of a deal: what its pages are judged by."""

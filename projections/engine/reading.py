@@ -169,7 +169,13 @@ class Reading(Moment):
         ]
         self._fold(deal, missing)
         rows = {name: self._rows[deal, name] for name in needed}
-        return Book(deal, rows, self.day, limited=self.as_of is not None)
+        return Book(
+            deal,
+            rows,
+            self.day,
+            limited=self.as_of is not None,
+            now=self.recording_time,
+        )
 
     def earlier(self, position: int) -> Reading:
         """The same question as known at a position."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import date
+from datetime import UTC, date, datetime, time
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from ledger.domain.aggregate import A, Aggregate, Parted, stream_of
+from ledger.domain.aggregate import A, Aggregate, Parted, Single, stream_of
 from ledger.domain.event import Event, EventData
 from ledger.domain.parts import Parts
 from ledger.domain.struct import Frozen
@@ -39,7 +39,8 @@ class Book:
     """The rows of every view of one deal, at one position: what answers draw on.
 
     `as_of` is the day that the answer is about; `limited` tells whether what was so
-    only later is left out.
+    only later is left out. `now` is the time at which a command would be recorded:
+    the end of that day, where nobody says.
     """
 
     def __init__(
@@ -49,11 +50,13 @@ class Book:
         as_of: date,
         *,
         limited: bool = False,
+        now: datetime | None = None,
     ) -> None:
         self.deal = deal
         self._rows = rows
         self.as_of = as_of
         self.limited = limited
+        self.now = now or datetime.combine(as_of, time(12), UTC)
         self._lenses: dict[str, Any] = {}
 
     def reaches(self, day: str) -> bool:
@@ -77,6 +80,12 @@ class Book:
                 self._lenses[stream] = kind(stream, rows)
             return self._lenses[stream]
         return rows.get(stream.partition("/")[2]) or kind.at(stream)
+
+    def ahead(self, kind: type[Aggregate], streams: Iterable[str]) -> None:
+        """Read aggregates that are looked at next, in few queries."""
+        if issubclass(kind, Single):
+            rows = self._rows[f"{kind.kind}-parts"]
+            rows.ahead(stream.partition("/")[2] for stream in streams)
 
     def all(self, kind: type[A]) -> list[A]:
         """Every aggregate of a kind, in order of their names."""
@@ -122,7 +131,13 @@ class View:
     """
 
     def __init__(
-        self, name: str, version: int, question: str, kept: Any, *, record: bool = False
+        self,
+        name: str,
+        version: int,
+        question: str,
+        kept: Any = FoldRow,
+        *,
+        record: bool = False,
     ) -> None:
         self.name = name
         self.version = version

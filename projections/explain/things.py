@@ -5,36 +5,21 @@ A thing is named as its thread of events is: `tranche/T1`, `system/nvidia/VR-1`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-from ledger.domain import agreement, certificate, funding, order, reversal, system
+from ledger.domain import certificate, funding, system
+from ledger.domain.agreement import Agreement
+from ledger.domain.certificate import Certificate
 from ledger.domain.event import Event
+from ledger.domain.funding import Clawback, Drawdown, Facility, Funding, Tranche
+from ledger.domain.milestone import Milestone
+from ledger.domain.order import Order
+from ledger.domain.reversal import Reversal
 from ledger.domain.values import Amount, Power
 from projections.engine.view import Book
-from projections.views.certificates import CERTIFICATES
-from projections.views.commitment import Money, TrancheRow, plain
-from projections.views.conditions import CONDITIONS
-from projections.views.deals import agreement_of
-from projections.views.distance import waits
+from projections.views.commitment import plain
+from projections.views.distance import open_tranches, waits
 from projections.views.fleet import order_of, system_of
-from projections.views.milestones import MILESTONES
-
-STATES: Final[dict[type, str]] = {
-    order.OrderPlaced: "placed",
-    order.OrderAcknowledged: "acknowledged",
-    order.OrderClosed: "closed",
-    order.OrderCancelled: "cancelled",
-    agreement.AmendmentProposed: "proposed",
-    agreement.AmendmentTookEffect: "in effect",
-    agreement.AmendmentWithdrawn: "withdrawn",
-    funding.ClawbackDemanded: "demanded",
-    funding.ClawbackReceived: "received",
-    reversal.Requested: "requested",
-    reversal.Approved: "approved",
-    reversal.Rejected: "rejected",
-}
-"""What the last event of a thread leaves a thing in, where no view keeps its state."""
 
 
 class Stand(NamedTuple):
@@ -46,69 +31,81 @@ class Stand(NamedTuple):
     note: str | None = None
 
 
-class Things:
-    """The things of one deal, as the views keep them."""
-
-    def __init__(self, book: Book, money: Money) -> None:
-        self._book = book
-        self._drawdowns = {row.drawdown: row for row in money.drawdowns}
-        self._tranches = {row.tranche: row for row in money.tranches}
-        self._facilities = {row.facility: row for row in money.facilities}
-
-    def stand(self, name: str, events: Sequence[Event[Any]]) -> Stand:
-        """Where a thing stands, whose events these are."""
-        kind, _, rest = name.partition("/")
-        rows = self._book.rows
-        match kind:
-            case "drawdown" if drawdown := self._drawdowns.get(rest):
-                left = drawdown.amount - drawdown.returned
-                return Stand(plain(left), left.unit, drawdown.state)
-            case "tranche" if tranche := self._tranches.get(rest):
-                return self._tranche(tranche)
-            case "facility" if facility := self._facilities.get(rest):
-                size = facility.commitment
-                return Stand(plain(size), size.unit, facility.instrument)
-            case "certificate" if paper := rows(CERTIFICATES).get(rest):
-                return Stand(str(paper.certified), "W", paper.state)
-            case "system" if rack := system_of(self._book, rest):
-                return Stand(str(rack.watts), "W", rack.shown_state)
-            case "order":
-                order = order_of(self._book, rest)
-                watts = order.ordered if order else 0
-                return Stand(str(watts), "W", _state(events))
-            case "milestone" if milestone := rows(MILESTONES).get(rest):
-                return Stand(state=milestone.state)
-            case "condition" if condition := rows(CONDITIONS).get(rest):
-                return Stand(state=condition.state)
-            case "agreement":
-                return Stand(state=agreement_of(self._book).shown_state)
-        return Stand(state=_state(events))
-
-    def _tranche(self, row: TrancheRow) -> Stand:
-        note = None
-        if row.unlocked < row.size and not row.ended:
-            open_parts = "; ".join(waits(self._book, row))
-            note = f"waits for: {open_parts or 'somebody to unlock it'}"
-        state = row.ended or "unlocked"
-        return Stand(plain(row.unlocked), row.unlocked.unit, state, note)
+def stand(book: Book, name: str) -> Stand:
+    """Where a thing of a deal stands."""
+    kind, _, rest = name.partition("/")
+    money = book.get(Funding)
+    if not money.find(Facility, rest) and not money.find(Tranche, rest):
+        money = money.told
+    match kind:
+        case "drawdown" if drawdown := money.find(Drawdown, rest):
+            left = drawdown.amount - drawdown.returned
+            return Stand(plain(left), left.unit, drawdown.state)
+        case "tranche" if tranche := money.find(Tranche, rest):
+            return _tranche(book, tranche)
+        case "facility" if facility := money.find(Facility, rest):
+            size = facility.commitment
+            return Stand(plain(size), size.unit, facility.defined.instrument)
+        case "clawback" if clawback := money.find(Clawback, rest):
+            return _clawback(money, clawback)
+    return _of_capacity(book, kind, rest) or Stand(state=_state(book, kind, rest))
 
 
-def _state(events: Sequence[Event[Any]]) -> str | None:
-    for event in reversed(events):
-        state = STATES.get(type(event.data))
-        # An amendment that is only reported to be in effect changed nothing.
-        if state and (event.confirmed or state != "in effect"):
-            return state
+def _tranche(book: Book, tranche: Tranche) -> Stand:
+    note, over = None, tranche.over(book.as_of)
+    if tranche.name in {one.name for one in open_tranches(book)}:
+        open_parts = "; ".join(waits(book, tranche))
+        note = f"waits for: {open_parts or 'somebody to unlock it'}"
+    state = tranche.ended or ("lapsed" if over else "unlocked")
+    return Stand(plain(tranche.unlocked), tranche.unlocked.unit, state, note)
+
+
+def _clawback(money: Funding, clawback: Clawback) -> Stand:
+    left = money.outstanding(clawback)
+    if clawback.received >= clawback.amount:
+        state = "received"
+    else:
+        state = "demanded" if left else "lapsed: the excess was cured"
+    return Stand(plain(left), left.unit, state)
+
+
+def _of_capacity(book: Book, kind: str, name: str) -> Stand | None:
+    match kind:
+        case "certificate":
+            paper = book.get(Certificate, name)
+            return Stand(str(paper.certified.watts), "W", paper.state)
+        case "system" if rack := system_of(book, name):
+            return Stand(str(rack.watts), "W", rack.shown_state)
+        case "order":
+            order = order_of(book, name)
+            watts = order.ordered if order else 0
+            return Stand(str(watts), "W", book.get(Order, name).state)
+    return None
+
+
+def _state(book: Book, kind: str, name: str) -> str | None:
+    agreement = book.get(Agreement)
+    match kind:
+        case "agreement":
+            return agreement.state
+        case "milestone":
+            return book.get(Milestone, name).state
+        case "reversal":
+            return book.get(Reversal, name).state
+        case "condition" if condition := agreement.conditions.get(name):
+            return condition.state
+        case "amendment" if amendment := agreement.amendments.get(name):
+            return amendment.state.replace("_", " ")
     return None
 
 
 def moved(event: Event[Any]) -> tuple[str | None, str | None]:
     """By how much money an event moved its thing, or the watts that it set.
 
-    The moves of a tranche, a drawdown or a facility add up to what it stands at, so an
-    event that is only reported moves nothing where the fold takes no notice of it.
+    The moves of a tranche, a drawdown or a facility add up to what it stands at, so what
+    is only claimed moves nothing.
     """
-    figure = _moved(event.data, confirmed=event.confirmed)
+    figure = None if event.is_claim else _moved(event.data)
     match figure:
         case Amount():
             return plain(figure), figure.unit
@@ -117,7 +114,7 @@ def moved(event: Event[Any]) -> tuple[str | None, str | None]:
     return None, None
 
 
-def _moved(data: Any, *, confirmed: bool) -> Amount | Power | None:
+def _moved(data: Any) -> Amount | Power | None:
     match data:
         case funding.DrawdownRequested(amount=amount):
             return amount
@@ -128,13 +125,13 @@ def _moved(data: Any, *, confirmed: bool) -> Amount | Power | None:
             return _less(amount)
         case funding.TrueUpPosted(direction=direction, amount=amount):
             return amount if direction == "to_recipient" else _less(amount)
-        case funding.TrancheUnlocked(amount=amount) if confirmed:
+        case funding.TrancheUnlocked(amount=amount):
             return amount
-        case funding.TrancheRelocked(amount=amount) if confirmed:
+        case funding.TrancheRelocked(amount=amount):
             return _less(amount)
         case funding.FacilityDefined(commitment=amount):
             return amount
-        case funding.CommitmentChanged(old=old, new=new) if confirmed:
+        case funding.CommitmentChanged(old=old, new=new):
             return new - old
         case certificate.Issued(certified=power):
             return power

@@ -11,6 +11,7 @@ import difflib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -18,7 +19,9 @@ from msgspec.structs import replace
 from ledger.clock import stamp_time
 from ledger.domain import agreement as agreed
 from ledger.domain.catalogue import BY_KIND
+from ledger.domain.certificate import Certificate
 from ledger.domain.event import Event
+from ledger.domain.funding import Facility, Funding
 from ledger.domain.provenance import Evidence
 from ledger.domain.struct import Frozen
 from ledger.domain.transcoding import to_builtins
@@ -26,16 +29,16 @@ from ledger.domain.values import Amount
 from ledger.errors import InvalidValue, NotFound
 from projections.engine.reading import Reading
 from projections.explain.lineage import MIXED, NAMED, Lineage
-from projections.explain.things import Things, moved
-from projections.views.certificates import CERTIFICATES, certified_watts
-from projections.views.commitment import DRAWN, CashRow, money_of, plain
+from projections.explain.things import moved, stand
+from projections.views.certificates import certified_watts
+from projections.views.commitment import plain, rungs_of
 from projections.views.deals import agreement_of
 from projections.views.distance import next_trigger
 from projections.views.fleet import FLEET, SystemRow, order_of, rungs_to, totals_of
-from projections.views.standing import STANDING
+from projections.views.standing import CAPACITY, FUNDING, STANDING, Rung
 from projections.views.terms import TERMS
 
-LADDERS: Final = ("funding", "capacity", "shares")
+LADDERS: Final = (FUNDING, CAPACITY)
 TERM: Final = "term"
 MANY: Final = 10
 """Things of one kind that are told one by one."""
@@ -44,8 +47,8 @@ MOST: Final = 2000
 LISTED: Final = 1000
 """Things of one kind among which a name is looked for that is not quite right."""
 SET_TERMS: Final = (agreed.DefinitiveSigned, agreed.AmendmentTookEffect)
-_PAID: Final = {"requested": "requested", "approved": "approved", "disbursed": "paid"}
-_MORE: Final = {"to_recipient": 1, "to_provider": -1, "clawback": -1}
+_REACHED: Final = {"requested": 1, "approved": 2, "disbursed": 3}
+_CANCELLED: Final = "cancelled with the end: it was neither paid nor approved"
 
 
 class Reason(Frozen, omit_defaults=False):
@@ -127,10 +130,9 @@ class _Teller:
         self._book = book = reading.book(deal, STANDING, TERMS)
         self._lineage = Lineage(deal, reading)
         self._whole = whole
-        self._money = money_of(book)
-        self._rungs = {f"{r.ladder}/{r.rung}": r for r in STANDING.draw(book).rows}
+        self._funding = book.get(Funding)
+        self._rungs = _rungs(STANDING.draw(book).rows)
         self._clauses = dict(self._values())
-        self._things = Things(book, self._money)
         self._told: set[str] = set()
 
     def known(self) -> Iterator[str]:
@@ -155,7 +157,7 @@ class _Teller:
         """A rung, a term, or a thread."""
         kind, _, rest = name.partition("/")
         if kind in LADDERS:
-            return self._rung(name, rest)
+            return self._rung(name)
         if kind == TERM:
             return self._term(name, rest)
         return self._thread(name, asked=True)
@@ -163,7 +165,7 @@ class _Teller:
     def _thread(self, name: str, *, asked: bool = False) -> Reason:
         """A thing: its events, newest first, and what it relied on."""
         events = self._lineage.events(name)
-        told = Reason(what=name, **self._things.stand(name, events)._asdict())
+        told = Reason(what=name, **stand(self._book, name)._asdict())
         if name in self._told:
             return replace(told, note=None, see=True)
         self._told.add(name)
@@ -219,20 +221,29 @@ class _Teller:
         )
 
     # The rungs of the standing.
-    def _rung(self, name: str, rung: str) -> Reason:
+    def _rung(self, name: str) -> Reason:
+        """A rung: of one facility, or of all, which are told apart by their units."""
         told = self._rungs[name]
-        ladder = name.partition("/")[0]
-        if ladder == "capacity":
+        ladder, _, rest = name.partition("/")
+        undertaking, _, rung = rest.rpartition("/")
+        if ladder == CAPACITY:
             parts, note = self._capacity(rung)
         else:
-            parts, note = list(self._funding(told.unit, rung)), None
+            parts = [
+                part
+                for one in told
+                for part in self._money(undertaking or one.undertaking, rung, one.unit)
+            ]
+            note = None
+        units = {one.unit for one in told}
+        unit = units.pop() if len(units) == 1 else None
         if not parts:
-            note = self._lacking(ladder, rung, told.unit)
+            note = self._lacking(ladder, rung, told[0].unit)
         return Reason(
             what=name,
-            figure=told.quantity,
-            unit=told.unit,
-            note=note,
+            figure=_added(told) if unit else None,
+            unit=unit,
+            note=note or (None if unit else "in several units, which never add up"),
             because=tuple(parts),
         )
 
@@ -243,45 +254,63 @@ class _Teller:
             state = agreement_of(self._book).shown_state.replace("_", " ")
             return f"{said}: the agreement is {state}"
         waits = next_trigger(self._book, unit)
-        if ladder == "capacity" or rung == "announced" or waits is None:
+        if ladder == CAPACITY or rung == "announced" or waits is None:
             return said
         return f"{said}; next is {waits}"
 
-    def _funding(self, unit: str, rung: str) -> Iterator[Reason]:
-        """The parts of a rung of money or shares, which add up to it."""
-        facilities = [f for f in self._money.facilities if f.commitment.unit == unit]
-        names = {facility.facility for facility in facilities}
+    def _money(self, name: str, rung: str, unit: str) -> Iterator[Reason]:
+        """The parts of a facility's rung, which add up to it."""
         if rung == "announced":
             yield from self._announced("funding_cap", unit)
-        elif rung == "committed":
-            amounts = [(f, self._money.committed(f)) for f in facilities]
-            for facility, amount in amounts:
-                if amount:
-                    yield self._part(f"facility/{facility.facility}", amount)
-            if not any(f.status == "confirmed" for f in facilities):
+            return
+        facility = self._funding.find(Facility, name)
+        if facility is None:
+            if rung == "committed":
                 yield from self._bound("funding_cap", unit)
+            return
+        amounts = rungs_of(self._book, facility)
+        if rung == "committed" and amounts.committed:
+            yield self._part(f"facility/{name}", amounts.committed)
         elif rung == "unlocked":
-            for tranche in self._money.tranches:
-                if tranche.facility in names and tranche.unlocked:
-                    yield self._part(f"tranche/{tranche.tranche}", tranche.unlocked)
-        else:
-            yield from self._drawn(names, _PAID[rung])
+            yield from self._unlocked(name, amounts.unlocked)
+        elif rung in _REACHED:
+            yield from self._drawn(name, rung, getattr(amounts, rung))
 
-    def _drawn(self, facilities: set[str], rung: str) -> Iterator[Reason]:
+    def _unlocked(self, facility: str, total: Amount) -> Iterator[Reason]:
+        """Tranches with what they unlocked, less what was cancelled with the rest."""
+        sum_of = Amount.zero(total.unit)
+        for tranche in self._funding.tranches_of(facility):
+            if tranche.unlocked:
+                sum_of = sum_of + tranche.unlocked
+                yield self._part(f"tranche/{tranche.name}", tranche.unlocked)
+        yield from _rest(f"facility/{facility}", total - sum_of, _CANCELLED)
+
+    def _drawn(self, facility: str, rung: str, total: Amount) -> Iterator[Reason]:
         """Drawdowns that reached a rung, less what went back, and what was added."""
-        for row in self._money.drawdowns:
-            if row.facility in facilities and row.state in DRAWN[rung]:
+        sum_of = Amount.zero(total.unit)
+        for name, row in sorted(self._funding.drawdowns.items()):
+            if row.asked.facility == facility and row.rung >= _REACHED[rung]:
                 left = row.amount - row.returned
-                yield self._part(f"drawdown/{row.drawdown}", left)
-        for cash in self._money.cash:
-            if cash.facility in facilities:
-                yield self._cash(cash)
+                sum_of = sum_of + left
+                yield self._part(f"drawdown/{name}", left)
+        for thread, amount in self._cash(facility, total.unit):
+            sum_of = sum_of + amount
+            yield self._part(thread, amount)
+        yield from _rest(f"facility/{facility}", total - sum_of, _CANCELLED)
 
-    def _cash(self, cash: CashRow) -> Reason:
-        sign = "" if _MORE[cash.kind] > 0 else "-"
-        thread = self._lineage.thread_at(int(cash.key.rpartition("/")[2]))
-        told = self._thread(thread)
-        return _with(told, f"{sign}{plain(cash.amount)}", cash.amount.unit)
+    def _cash(self, facility: str, unit: str) -> Iterator[tuple[str, Amount]]:
+        """What moved without a drawdown's name, by its thread."""
+        nothing = Amount.zero(unit)
+        for name, clawback in sorted(self._funding.clawbacks.items()):
+            if clawback.facility == facility and clawback.received:
+                yield f"clawback/{name}", nothing - clawback.received
+        for name, true_up in sorted(self._funding.true_ups.items()):
+            if true_up.facility == facility:
+                more = true_up.direction == "to_recipient"
+                yield (
+                    f"true-up/{name}",
+                    true_up.amount if more else nothing - true_up.amount,
+                )
 
     def _part(self, thread: str, amount: Amount) -> Reason:
         return _with(self._thread(thread), plain(amount), amount.unit)
@@ -294,7 +323,7 @@ class _Teller:
     def _bound(self, field: str, unit: str) -> Iterator[Reason]:
         """The event whose terms bind a figure, where a rung counts that figure."""
         told = "funding/committed" if field == "funding_cap" else "capacity/committed"
-        if self._rungs[told].quantity.strip("0."):
+        if any(one.quantity.strip("0.") for one in self._rungs[told]):
             yield from self._from_terms(field, unit, intended=False)
 
     def _from_terms(self, field: str, unit: str, *, intended: bool) -> Iterator[Reason]:
@@ -329,19 +358,21 @@ class _Teller:
         if rung == "committed":
             return list(self._bound("capacity_floor", "W")), None
         if rung == "certified":
-            counted = [row for row in self._book.rows(CERTIFICATES) if row.counts]
+            counted = [one for one in self._book.all(Certificate) if one.counts]
             most = len(counted) if self._whole else MANY
             parts = [
-                _with(self._thread(f"certificate/{row.key}"), str(row.rated), "W")
-                for row in counted[:most]
+                _with(
+                    self._thread(f"certificate/{one.name}"), str(one.rated.watts), "W"
+                )
+                for one in counted[:most]
             ]
             if counted[most:]:
-                left = sum(row.rated for row in counted[most:])
+                left = sum(one.rated.watts for one in counted[most:])
                 parts.append(_more("certificate", len(counted[most:]), str(left)))
             total = certified_watts(self._book)
         else:
             parts = list(self._delivered(rung))
-            total = int(self._rungs[f"capacity/{rung}"].quantity)
+            total = int(self._rungs[f"capacity/{rung}"][0].quantity)
         return parts, self._converted(parts, total)
 
     def _delivered(self, rung: str) -> Iterator[Reason]:
@@ -454,3 +485,24 @@ def _text(value: Any) -> str:
 def _with(told: Reason, figure: str, unit: str) -> Reason:
     """A branch with the part of its figure that counts here."""
     return replace(told, figure=figure, unit=unit)
+
+
+def _rungs(rows: Sequence[Rung]) -> dict[str, list[Rung]]:
+    """The rungs by name: each ladder's, and of money each facility's too."""
+    found: dict[str, list[Rung]] = {}
+    for row in rows:
+        found.setdefault(f"{row.ladder}/{row.rung}", []).append(row)
+        if row.undertaking:
+            found[f"{row.ladder}/{row.undertaking}/{row.rung}"] = [row]
+    return found
+
+
+def _added(rungs: Sequence[Rung]) -> str:
+    """What rungs of one unit add up to."""
+    return f"{sum((Decimal(one.quantity) for one in rungs), Decimal(0)):f}"
+
+
+def _rest(what: str, amount: Amount, note: str) -> Iterator[Reason]:
+    """What makes the parts add up to their rung, where something was cancelled."""
+    if amount:
+        yield Reason(what=what, figure=plain(amount), unit=amount.unit, note=note)

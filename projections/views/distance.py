@@ -1,216 +1,186 @@
-"""How far is it to the next unlock of each tranche, and what is still missing?"""
+"""How far is it to the next unlock: what is missing, by whom, and from which month?
+
+Nothing is reckoned here that a rule decides: whether a tranche is ready is what
+`funding unlock` would be answered on the day of the page, and what is missing is what
+the evaluation of its trigger says.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from ledger.domain.agreement import BINDING
+from ledger.domain.agreement import Agreement
 from ledger.domain.certificate import on_basis
+from ledger.domain.evaluation import Evaluation, evaluate
+from ledger.domain.funding import Funding, Tranche
+from ledger.domain.milestone import Milestone
 from ledger.domain.struct import Frozen
 from ledger.domain.triggers import (
     AgreementInEffect,
     All,
     AnyOf,
-    AttestedTrue,
     CapacityCertified,
-    CapacityPurchased,
-    ConditionMet,
-    CorporateEvent,
     DateReached,
+    Fixed,
     MilestoneAchieved,
-    PriceAtLeast,
-    Step,
     Trigger,
+    pays_more_at,
 )
-from projections.engine.view import Book, Drawn, FoldRow, View
-from projections.views.certificates import CERTIFICATES, certified_watts
-from projections.views.commitment import COMMITMENT, TrancheRow, money_of, plain
-from projections.views.conditions import CONDITIONS
+from ledger.domain.values import Amount, Id
+from ledger.errors import Refused
+from projections.engine.nouns import EVERY_NOUN
+from projections.engine.source import refusal, world_of
+from projections.engine.view import Book, Drawn, View
+from projections.views.commitment import plain
 from projections.views.deals import DEALS, agreement_of
 from projections.views.fleet import FLEET, totals_of
-from projections.views.milestones import MILESTONES
-from projections.views.observations import OBSERVATIONS
 from projections.views.plan import PLAN, month_reaching
 
 DISTANCE: Final = View(
-    "distance", 1, "How far is it to the next unlock, and what is missing?", FoldRow
+    "distance", 2, "How far is it to the next unlock, and what is missing?"
 )
+READY: Final = "ready to unlock"
 
 
 class Distance(Frozen, omit_defaults=False):
-    """A tranche that still has something to unlock."""
+    """A tranche that may still unlock something; `ready` on the day asked about."""
 
     tranche: str
     facility: str
     size: str
     unlocked: str
     unit: str
+    ready: bool
     threshold_w: str | None
     certified_w: str
     gap_w: str | None
     systems_needed: str
     in_pipeline: int
     missing: str
+    by_whom: str
     forecast_month: str | None
     expires_on: str | None
     status: str
 
 
-def threshold(trigger: Trigger) -> int | None:
-    """The most capacity that a trigger asks for; None where it asks for none."""
-    match trigger:
-        case All(of=children) | AnyOf(of=children):
-            asked = [t for t in map(threshold, children) if t is not None]
-            return max(asked, default=None)
-        case CapacityCertified(at_least=power):
-            return power.watts
-    return None
+def tranches_of(book: Book) -> list[Tranche]:
+    """Every tranche by facility and number; one only reported, where no other is."""
+    funding = book.get(Funding)
+    known = {**funding.told.tranches, **funding.tranches}
+    return sorted(known.values(), key=lambda t: (t.defined.facility, t.defined.number))
 
 
-def missing(book: Book, trigger: Trigger) -> list[str]:
-    """What of a trigger is not true, in words; empty where it is met."""
-    match trigger:
-        case All(of=children):
-            return [text for child in children for text in missing(book, child)]
-        case AnyOf(of=children):
-            found = [missing(book, child) for child in children]
-            if not all(found):
-                return []
-            return ["either " + " or ".join(", ".join(texts) for texts in found)]
-    return [] if _met(book, trigger) else [_words(trigger)]
-
-
-def _met(book: Book, leaf: Trigger) -> bool:
-    row = agreement_of(book)
-    match leaf:
-        case AgreementInEffect():
-            return row.state in BINDING
-        case CapacityCertified(at_least=power):
-            return certified_watts(book) >= power.watts
-        case CapacityPurchased(at_least=power):
-            return totals_of(book).ordered >= power.watts
-        case MilestoneAchieved(milestone=name):
-            found = book.rows(MILESTONES).get(name)
-            return (
-                found is not None
-                and found.state == "achieved"
-                and found.status == "confirmed"
-            )
-        case ConditionMet(condition=name):
-            condition = book.rows(CONDITIONS).get(name)
-            return condition is not None and condition.state in {"satisfied", "waived"}
-        case DateReached(on=day):
-            return book.as_of >= day
-    return any(_seen(leaf, seen) for seen in book.rows(OBSERVATIONS))
-
-
-def _seen(leaf: Trigger, row: Any) -> bool:
-    if row.status != "confirmed":
-        return False
-    match leaf:
-        case PriceAtLeast(instrument=instrument, price=price, method=how, days=days):
-            return (
-                row.price is not None
-                and (row.subject, row.method) == (instrument, how)
-                and row.days >= days
-                and row.price.currency == price.currency
-                and row.price.value >= price.value
-            )
-        case CorporateEvent(kind=kind):
-            return bool((row.kind, row.subject) == ("corporate_event", kind))
-        case AttestedTrue(label=label):
-            return bool((row.kind, row.subject) == ("attested", label))
-    return False
-
-
-def _words(leaf: Trigger) -> str:
-    match leaf:
-        case AgreementInEffect():
-            return "the agreement in effect"
-        case CapacityCertified(at_least=power):
-            return f"{power} certified"
-        case CapacityPurchased(at_least=power):
-            return f"{power} ordered"
-        case MilestoneAchieved(milestone=name):
-            return f"milestone {name} achieved"
-        case ConditionMet(condition=name):
-            return f"condition {name} met"
-        case DateReached(on=day):
-            return f"the day {day}"
-        case PriceAtLeast(instrument=instrument, price=price):
-            return f"{instrument} at {price} or above"
-        case CorporateEvent(kind=kind):
-            return f"the corporate event {kind}"
-        case AttestedTrue(label=label):
-            return f"{label} attested"
-    raise AssertionError(leaf)
-
-
-def _open(book: Book) -> list[TrancheRow]:
+def open_tranches(book: Book) -> list[Tranche]:
+    """The tranches that may still unlock something on the day of the page."""
+    funding = book.get(Funding)
+    closed = {n for n, f in funding.facilities.items() if f.closed_on is not None}
     return [
         tranche
-        for tranche in money_of(book).tranches
-        if tranche.unlocked < tranche.size and not tranche.ended
+        for tranche in tranches_of(book)
+        if not tranche.full
+        and not tranche.over(book.as_of)
+        and tranche.defined.facility not in closed
     ]
 
 
-def waits(book: Book, tranche: TrancheRow) -> list[str]:
-    """What a tranche waits for, in words; empty where it is ready to unlock."""
-    found = missing(book, tranche.trigger)
-    if tranche.status != "confirmed":
-        return [f"the tranche itself is {tranche.status}", *found]
-    return found
+def evaluation_of(book: Book, tranche: Tranche) -> Evaluation:
+    """What the trigger of a tranche says on the day of the page."""
+    defined = tranche.defined
+    world = world_of(book)
+    return evaluate(world, book.deal, defined.trigger, defined.formula, book.as_of)
+
+
+def waits(book: Book, tranche: Tranche) -> list[str]:
+    """What a tranche waits for, in words; empty only where it is ready to unlock."""
+    refused = refusal(book, "funding unlock", tranche=Id(tranche.name))
+    if refused is None:
+        return []
+    missing = list(evaluation_of(book, tranche).missing)
+    said = refused.sentence if isinstance(refused, Refused) else str(refused)
+    if isinstance(refused, Refused) and refused.code == "FND-03" and missing:
+        return missing
+    if not tranche.confirmed:
+        said = f"the tranche itself is {tranche.status}"
+    return [said.removesuffix("."), *missing]
 
 
 def next_trigger(book: Book, unit: str | None = None) -> str | None:
     """What the next locked tranche waits for, in a sentence; the next one of a unit."""
-    for tranche in _open(book):
+    for tranche in open_tranches(book):
         if unit in {None, tranche.size.unit}:
-            said = "; ".join(waits(book, tranche)) or "ready to unlock"
-            return f"{tranche.tranche} ({tranche.size}): {said}"
+            said = "; ".join(waits(book, tranche)) or READY
+            return f"{tranche.name} ({tranche.size}): {said}"
     return None
 
 
-@DISTANCE.answer(
-    Distance,
-    DEALS,
-    COMMITMENT,
-    CERTIFICATES,
-    FLEET,
-    CONDITIONS,
-    MILESTONES,
-    OBSERVATIONS,
-    PLAN,
-    key=("tranche",),
-)
+@DISTANCE.answer(Distance, DEALS, FLEET, PLAN, *EVERY_NOUN, key=("tranche",))
 def _distance(book: Book) -> Drawn:
-    return Drawn([_line(book, tranche) for tranche in _open(book)])
+    return Drawn([_line(book, tranche) for tranche in open_tranches(book)])
 
 
-def _line(book: Book, tranche: TrancheRow) -> Distance:
-    asked = threshold(tranche.trigger)
-    certified = certified_watts(book)
-    if isinstance(tranche.formula, Step):
-        paid = tranche.unlocked.value // tranche.formula.amount.value
-        step = tranche.formula.block.watts * (int(paid) + 1)
-        asked = max(asked or 0, step)
-    gap = None if asked is None else max(0, asked - certified)
+def _line(book: Book, tranche: Tranche) -> Distance:
+    defined, answer = tranche.defined, evaluation_of(book, tranche)
+    missing = waits(book, tranche)
+    pays = pays_more_at(defined.formula, tranche.unlocked, tranche.size)
+    asked = max((w for w in (answer.asked_w, pays) if w is not None), default=None)
+    gap = None if asked is None else max(0, asked - answer.certified.watts)
     return Distance(
-        tranche=tranche.tranche,
-        facility=tranche.facility,
+        tranche=tranche.name,
+        facility=defined.facility,
         size=plain(tranche.size),
         unlocked=plain(tranche.unlocked),
         unit=tranche.size.unit,
+        ready=not missing,
         threshold_w=None if asked is None else str(asked),
-        certified_w=str(certified),
+        certified_w=str(answer.certified.watts),
         gap_w=None if gap is None else str(gap),
         systems_needed=_needed(book, gap),
         in_pipeline=_pipeline(book),
-        missing="; ".join(missing(book, tranche.trigger)),
-        forecast_month=None if asked is None else month_reaching(book, asked),
-        expires_on=tranche.expires_on.isoformat() if tranche.expires_on else None,
+        missing="; ".join(missing),
+        by_whom=", ".join(answer.by_whom),
+        forecast_month=_forecast(book, tranche, pays),
+        expires_on=defined.expires_on.isoformat() if defined.expires_on else None,
         status=tranche.status,
     )
+
+
+def _forecast(book: Book, tranche: Tranche, pays: int | None) -> str | None:
+    """The month in which the plan and the targets let it unlock, if before its last."""
+    months = [_expected(book, tranche.defined.trigger)]
+    if pays is not None:
+        months.append(month_reaching(book, pays))
+    if None in months or not book.get(Agreement).parties:
+        return None
+    month = max(filter(None, months))
+    expires = tranche.defined.expires_on
+    late = expires is not None and month > expires.isoformat()[:7]
+    return None if late else max(month, book.as_of.isoformat()[:7])
+
+
+def _expected(book: Book, node: Trigger) -> str | None:
+    """The month in which a trigger is expected to be met; None where nothing says."""
+    match node:
+        case All(of=children):
+            found = [_expected(book, child) for child in children]
+            return None if None in found else max(filter(None, found))
+        case AnyOf(of=children):
+            known = [_expected(book, child) for child in children]
+            return min(filter(None, known), default=None)
+        case CapacityCertified(at_least=least):
+            return month_reaching(book, least.watts)
+        case DateReached(on=day):
+            return day.isoformat()[:7]
+        case MilestoneAchieved(milestone=name):
+            milestone = book.get(Milestone, name)
+            day = milestone.achieved_on or milestone.target_on
+            return day.isoformat()[:7] if day else None
+        case AgreementInEffect():
+            day = book.get(Agreement).effective_from
+            return day.isoformat()[:7] if day else None
+    answer = evaluate(
+        world_of(book), book.deal, node, Fixed(amount=Amount.zero("USD")), book.as_of
+    )
+    return answer.since.isoformat()[:7] if answer.since else None
 
 
 def _pipeline(book: Book) -> int:

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from typing import Any, Final
 
 from ledger.domain import agreement as agreed
-from ledger.domain import funding
-from ledger.domain.agreement import ENDED
+from ledger.domain.agreement import ENDED, Agreement
+from ledger.domain.certificate import Certificate
 from ledger.domain.event import Event
+from ledger.domain.funding import Facility, Funding
+from ledger.domain.milestone import Milestone
+from ledger.domain.order import Order
+from ledger.domain.reversal import Reversal
 from ledger.domain.struct import Frozen
-from ledger.domain.values import Amount
+from projections.engine.nouns import EVERY_NOUN
 from projections.engine.view import Book, Drawn, FoldRow, Rows, View
-from projections.views.commitment import COMMITMENT, FacilityRow, money_of
 from projections.views.conditions import CONDITIONS
 from projections.views.deals import DEALS, agreement_of
-from projections.views.milestones import MILESTONES
+from projections.views.distance import DISTANCE, open_tranches, waits
 
 
 class PendingRow(FoldRow):
-    """An amendment that waits for signatures, or a clawback that waits for money."""
+    """An amendment that waits for signatures."""
 
     kind: str
     due_on: date | None
     signed: tuple[str, ...] = ()
-    facility: str = ""
-    left: Amount | None = None
 
 
 OBLIGATIONS: Final = View("obligations", 1, "What is due next, from whom?", PendingRow)
@@ -68,40 +70,17 @@ def _settled(rows: Rows[PendingRow], event: Event[Any]) -> None:
         rows.drop(f"amendment/{event.data.amendment}")
 
 
-@OBLIGATIONS.on(funding.ClawbackDemanded)
-def _demanded(rows: Rows[PendingRow], event: Event[funding.ClawbackDemanded]) -> None:
-    data = event.data
-    rows.put(
-        PendingRow(
-            key=f"clawback/{data.clawback}",
-            kind="clawback",
-            due_on=data.due_on,
-            facility=data.facility,
-            left=data.amount,
-        )
-    )
-
-
-@OBLIGATIONS.on(funding.ClawbackReceived)
-def _received(rows: Rows[PendingRow], event: Event[funding.ClawbackReceived]) -> None:
-    row = rows.get(f"clawback/{event.data.clawback}")
-    if row is not None and row.left is not None:
-        row.left = row.left - event.data.amount
-        rows.put(row)
-
-
-@OBLIGATIONS.on(funding.OverfundingCured)
-def _cured(rows: Rows[PendingRow], event: Event[funding.OverfundingCured]) -> None:
-    for row in list(rows):
-        if row.kind == "clawback" and row.facility == event.data.facility:
-            rows.drop(row.key)
-
-
 @OBLIGATIONS.answer(
-    Obligation, DEALS, CONDITIONS, MILESTONES, COMMITMENT, key=("subject",)
+    Obligation, DEALS, CONDITIONS, DISTANCE, *EVERY_NOUN, key=("subject",)
 )
 def _obligations(book: Book) -> Drawn:
-    due = [*_of_agreement(book), *_of_roadmap(book), *_of_money(book)]
+    due = [
+        *_of_agreement(book),
+        *_of_roadmap(book),
+        *_of_capacity(book),
+        *_of_money(book),
+        *_of_reversals(book),
+    ]
     lines = [
         Obligation(
             due_on=day.isoformat() if day else None,
@@ -150,43 +129,101 @@ def _of_agreement(book: Book) -> list[Due]:
 
 
 def _of_roadmap(book: Book) -> list[Due]:
-    if agreement_of(book).state in ENDED:
+    agreement = book.get(Agreement)
+    if agreement.ended:
         return []
-    open_states = {"proposed": "agree on", "agreed": "achieve", "evidenced": "sign off"}
-    open_states["disputed"] = "settle the dispute on"
-    return [
-        (
-            row.target_on,
-            row.owner,
-            f"{open_states[row.state]} {row.title}",
-            f"milestone {row.key}",
-            row.status,
-        )
-        for row in book.rows(MILESTONES)
-        if row.state in open_states
-    ]
-
-
-def _of_money(book: Book) -> list[Due]:
-    money = money_of(book)
-    of = {row.facility: row for row in money.facilities}
     found: list[Due] = []
-    steps = {"requested": "approve", "approved": "instruct", "instructed": "settle"}
-    for draw in money.drawdowns:
-        if draw.state in steps:
-            what = f"{steps[draw.state]} {draw.amount}"
-            who = of[draw.facility].provider if draw.facility in of else "-"
-            subject = f"drawdown {draw.drawdown}"
-            found.append((draw.value_on, who, what, subject, draw.status))
-    for row in book.rows(OBLIGATIONS):
-        if row.kind == "clawback" and row.left:
-            who = _recipient(of, row.facility)
-            subject = f"clawback {row.key.partition('/')[2]}"
-            found.append(
-                (row.due_on, who, f"pay back {row.left}", subject, "confirmed")
+    for milestone in book.all(Milestone):
+        done = {"proposed": milestone.agreed_by, "evidenced": milestone.sign_offs}
+        acted = {str(name) for name in _names(done.get(milestone.state, ()))}
+        waits = [party for party in agreement.parties if party not in acted]
+        what = _ROADMAP.get(milestone.state)
+        if what is None:
+            continue
+        who = milestone.owner if milestone.state == "agreed" else ", ".join(waits)
+        found.append(
+            (
+                milestone.target_on,
+                who,
+                f"{what} {milestone.title}",
+                f"milestone {milestone.name}",
+                milestone.status,
             )
+        )
     return found
 
 
-def _recipient(of: dict[str, FacilityRow], facility: str) -> str:
-    return of[facility].recipient if facility in of else "-"
+_ROADMAP: Final = {
+    "proposed": "agree on",
+    "agreed": "achieve",
+    "evidenced": "sign off",
+    "disputed": "settle the dispute on",
+}
+
+
+def _names(acted: Any) -> Iterator[str]:
+    """Those who acted: names, or pairs that begin with one."""
+    for one in acted:
+        yield one if isinstance(one, str) else one.party
+
+
+def _of_capacity(book: Book) -> Iterator[Due]:
+    """Orders that wait for their seller, certificates for a countersignature."""
+    agreement = book.get(Agreement)
+    if agreement.ended:
+        return
+    for order in book.all(Order):
+        if order.state == "placed":
+            what, subject = "acknowledge the order", f"order {order.name}"
+            yield None, order.seller, what, subject, "confirmed"
+    for certificate in book.all(Certificate):
+        subject = f"certificate {certificate.name}"
+        if certificate.state == "issued":
+            signed = set(_names(certificate.countersigned))
+            waits = [party for party in agreement.parties if party not in signed]
+            what = "countersign the certificate" if waits else "bring it into effect"
+            who = ", ".join(waits or agreement.parties)
+            yield None, who, what, subject, "confirmed"
+
+
+def _of_money(book: Book) -> Iterator[Due]:
+    funding = book.get(Funding)
+    for tranche in open_tranches(book):
+        if tranche.confirmed and not waits(book, tranche):
+            who = ", ".join(_sides(funding, tranche.defined.facility))
+            what = f"unlock {tranche.name}: its trigger is met"
+            subject = f"tranche {tranche.name}"
+            yield tranche.defined.expires_on, who, what, subject, tranche.status
+    for name, drawdown in sorted(funding.drawdowns.items()):
+        subject = f"drawdown {name}"
+        if drawdown.state in _STEPS:
+            sides = _sides(funding, drawdown.asked.facility)
+            what = f"{_STEPS[drawdown.state]} {drawdown.amount}"
+            who = sides[0] if drawdown.state != "instructed" else ", ".join(sides)
+            yield drawdown.asked.value_on, who, what, subject, drawdown.status
+    for name, clawback in sorted(funding.clawbacks.items()):
+        left = funding.outstanding(clawback)
+        if left:
+            who = _sides(funding, clawback.facility)[-1]
+            subject = f"clawback {name}"
+            yield clawback.due_on, who, f"pay back {left}", subject, "confirmed"
+
+
+_STEPS: Final = {"requested": "approve", "approved": "instruct", "instructed": "settle"}
+
+
+def _sides(funding: Funding, name: str) -> tuple[str, ...]:
+    """The provider and the recipient of a facility."""
+    facility = funding.find(Facility, name)
+    if facility is None:
+        return ("-",)
+    return facility.defined.provider, facility.defined.recipient
+
+
+def _of_reversals(book: Book) -> Iterator[Due]:
+    """Reversals that wait for somebody else's approval."""
+    for reversal in book.all(Reversal):
+        if reversal.state == "requested":
+            what = "approve or reject the reversal"
+            who = f"another than {reversal.requested_by}"
+            yield None, who, what, f"reversal {reversal.name}", "confirmed"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 from ledger.domain.agreement import ENDED
 from ledger.domain.certificate import on_basis
+from ledger.domain.funding import Funding
+from ledger.domain.ladder import Rungs
 from ledger.domain.struct import Frozen
-from ledger.domain.values import SHARES, Amount
+from ledger.domain.values import Amount
+from projections.engine.nouns import EVERY_NOUN
 from projections.engine.view import Book, Drawn, FoldRow, View
 from projections.views.certificates import CERTIFICATES, certified_watts
-from projections.views.commitment import COMMITMENT, FacilityRow, Money, money_of, plain
+from projections.views.commitment import COMMITMENT, facilities_of, plain, rungs_of
 from projections.views.conditions import CONDITIONS, open_conditions
 from projections.views.deals import DEALS, AgreementRow, DealLine, agreement_of
 from projections.views.distance import DISTANCE, next_trigger
@@ -18,14 +22,9 @@ from projections.views.fleet import FLEET, totals_of
 from projections.views.links import LINKS, linked
 from projections.views.milestones import MILESTONES, disputed_milestones
 
-FUNDING_RUNGS: Final = (
-    "announced",
-    "committed",
-    "unlocked",
-    "requested",
-    "approved",
-    "disbursed",
-)
+FUNDING: Final = "funding"
+CAPACITY: Final = "capacity"
+FUNDING_RUNGS: Final = ("announced", *Rungs._fields)
 DELIVERED: Final = (
     "ordered",
     "shipped",
@@ -36,14 +35,19 @@ DELIVERED: Final = (
 )
 
 STANDING: Final = View(
-    "standing", 2, "Where does the deal stand, from word to deed?", FoldRow
+    "standing", 3, "Where does the deal stand, from word to deed?", FoldRow
 )
 
 
-class Rung(Frozen):
-    """One rung of a ladder."""
+class Rung(Frozen, omit_defaults=False):
+    """One rung of a ladder; of money from committed on, for each facility.
+
+    `undertaking` names the facility; it is empty for what is announced, for capacity,
+    and while there is no facility.
+    """
 
     ladder: str
+    undertaking: str
     rung: str
     quantity: str
     unit: str
@@ -74,70 +78,60 @@ class About(Frozen, omit_defaults=False):
     MILESTONES,
     LINKS,
     DISTANCE,
-    key=("ladder", "rung"),
+    *EVERY_NOUN,
+    key=("ladder", "undertaking", "rung"),
 )
 def _standing(book: Book) -> Drawn:
-    row = agreement_of(book)
-    money = money_of(book)
-    watts = _watts(book, row)
-    rows = [*_funding(row, money, money_unit(row, money)), *_capacity(watts)]
-    if any(f.commitment.unit == SHARES for f in money.facilities):
-        rows += _funding(row, money, SHARES, "shares")[1:]
-    return Drawn(rows, {}, _about(book, row, money, watts))
+    watts = _watts(book, agreement_of(book))
+    rows = [*(_money(*one) for one in funding_rungs(book)), *_capacity(watts)]
+    return Drawn(rows, {}, _about(book, watts))
 
 
-def money_unit(row: AgreementRow, money: Money) -> str:
-    """The currency that the funding ladder is in."""
-    cap = row.known_terms.funding_cap
-    if cap is not None:
-        return cap.unit
-    units = [f.commitment.unit for f in money.facilities if f.commitment.is_money]
-    return units[0] if units else "USD"
+def funding_rungs(book: Book) -> Iterator[tuple[str, str, Amount]]:
+    """What is announced, once; then the rungs of each facility, in its own unit."""
+    yield "", "announced", announced_cap(book) or Amount.zero(_unit(book))
+    money = {
+        facility.name: rungs_of(book, facility)
+        for facility in facilities_of(book)
+        if facility.confirmed
+    }
+    for name, amounts in (money or {"": _without_facility(book)}).items():
+        for rung, amount in zip(Rungs._fields, amounts, strict=True):
+            yield name, rung, amount
 
 
-def _funding(
-    row: AgreementRow, money: Money, unit: str, ladder: str = "funding"
-) -> list[Rung]:
-    nothing = Amount.zero(unit)
-    facilities = [f for f in money.facilities if f.commitment.unit == unit]
-    cap = announced_cap(row)
-    announced = cap if cap is not None and cap.unit == unit else nothing
-    amounts = [
-        announced,
-        _committed(row, money, facilities, unit),
-        _total(unit, [money.unlocked(f) for f in facilities]),
-        _total(unit, [money.drawn(f, "requested") for f in facilities]),
-        _total(unit, [money.drawn(f, "approved") for f in facilities]),
-        _total(unit, [money.drawn(f, "paid") for f in facilities]),
-    ]
-    return [
-        Rung(ladder=ladder, rung=rung, quantity=plain(amount), unit=unit)
-        for rung, amount in zip(FUNDING_RUNGS, amounts, strict=True)
-    ]
-
-
-def announced_cap(row: AgreementRow) -> Amount | None:
+def announced_cap(book: Book) -> Amount | None:
     """The cap as announced: in the letter of intent, else in the agreement."""
+    row = agreement_of(book)
     first = row.indicative or row.terms
     return first.funding_cap if first else None
 
 
-def _total(unit: str, amounts: list[Amount]) -> Amount:
-    return sum(amounts, start=Amount.zero(unit))
+def _unit(book: Book) -> str:
+    """The currency of a deal that announced no amount."""
+    cap = agreement_of(book).known_terms.funding_cap
+    units = [f.unit for f in facilities_of(book) if f.commitment.is_money]
+    return cap.unit if cap is not None else next(iter(units), "USD")
 
 
-def _committed(
-    row: AgreementRow, money: Money, facilities: list[FacilityRow], unit: str
-) -> Amount:
-    if row.effective_from is None:
-        return Amount.zero(unit)
-    confirmed = [f for f in facilities if f.status == "confirmed"]
-    if confirmed:
-        return _total(unit, [money.committed(f) for f in confirmed])
+def _without_facility(book: Book) -> Rungs:
+    """The rungs of an agreement in effect under which no facility is defined yet."""
+    row = agreement_of(book)
+    nothing = Amount.zero(_unit(book))
     cap = row.terms.funding_cap if row.terms else None
-    if cap is None or cap.unit != unit or row.state in ENDED:
-        return Amount.zero(unit)
-    return cap
+    binds = row.effective_from is not None and row.state not in ENDED
+    committed = cap if binds and cap is not None else nothing
+    return Rungs(committed, *(nothing,) * 4)
+
+
+def _money(undertaking: str, rung: str, amount: Amount) -> Rung:
+    return Rung(
+        ladder=FUNDING,
+        undertaking=undertaking,
+        rung=rung,
+        quantity=plain(amount),
+        unit=amount.unit,
+    )
 
 
 def _watts(book: Book, row: AgreementRow) -> dict[str, int]:
@@ -155,18 +149,28 @@ def _watts(book: Book, row: AgreementRow) -> dict[str, int]:
 
 def _capacity(watts: dict[str, int]) -> list[Rung]:
     return [
-        Rung(ladder="capacity", rung=rung, quantity=str(quantity), unit="W")
+        Rung(
+            ladder=CAPACITY, undertaking="", rung=rung, quantity=str(quantity), unit="W"
+        )
         for rung, quantity in watts.items()
     ]
 
 
-def _about(book: Book, row: AgreementRow, money: Money, watts: dict[str, int]) -> About:
-    flags = []
-    if any(money.excess(facility) for facility in money.facilities):
-        flags.append("overfunded")
+def _flags(book: Book, watts: dict[str, int]) -> Iterator[str]:
+    """Why a rung exceeds the one below it, where one does."""
+    confirmed = [facility for facility in facilities_of(book) if facility.confirmed]
+    funding = book.get(Funding)
+    if any(funding.excess(facility.name) for facility in confirmed):
+        yield "overfunded"
+    if any(rungs_of(book, facility).requests_exceed_unlocked for facility in confirmed):
+        yield "requests_exceed_unlocked"
     # What was certified and is lost or derated since shows as a rung that grows.
     if totals_of(book).out_of_service() or watts["certified"] > watts["accepted"]:
-        flags.append("systems_out_of_service")
+        yield "systems_out_of_service"
+
+
+def _about(book: Book, watts: dict[str, int]) -> About:
+    row = agreement_of(book)
     return About(
         title=row.title,
         state=row.shown_state,
@@ -177,27 +181,43 @@ def _about(book: Book, row: AgreementRow, money: Money, watts: dict[str, int]) -
         open_conditions=open_conditions(book),
         disputes=[*row.disputes, *disputed_milestones(book)],
         links=linked(book),
-        flags=flags,
+        flags=list(_flags(book, watts)),
     )
 
 
-@DEALS.answer(DealLine, STANDING, key=("deal",))
+@DEALS.answer(DealLine, STANDING, key=("deal", "funding_unit"))
 def _deals(book: Book) -> Drawn:
     drawn = STANDING.draw(book)
     row = agreement_of(book)
-    of: dict[str, Any] = {f"{r.ladder} {r.rung}": r for r in drawn.rows}
-    line = DealLine(
-        deal=book.deal,
-        title=row.title,
-        state=row.shown_state,
-        status=row.status,
-        fictional=row.fictional,
-        funding_announced=of["funding announced"].quantity,
-        funding_committed=of["funding committed"].quantity,
-        funding_disbursed=of["funding disbursed"].quantity,
-        funding_unit=of["funding announced"].unit,
-        capacity_announced=of["capacity announced"].quantity,
-        capacity_accepted=of["capacity accepted"].quantity,
-        capacity_unit="W",
-    )
-    return Drawn([line])
+    watts = {r.rung: r.quantity for r in drawn.rows if r.ladder == CAPACITY}
+    lines = [
+        DealLine(
+            deal=book.deal,
+            title=row.title,
+            state=row.shown_state,
+            status=row.status,
+            fictional=row.fictional,
+            funding_announced=of["announced"],
+            funding_committed=of["committed"],
+            funding_disbursed=of["disbursed"],
+            funding_unit=unit,
+            capacity_announced=watts["announced"],
+            capacity_accepted=watts["accepted"],
+            capacity_unit="W",
+        )
+        for unit, of in _by_unit(book).items()
+    ]
+    return Drawn(lines)
+
+
+def _by_unit(book: Book) -> dict[str, dict[str, str]]:
+    """Each rung's total in each unit of its own: none is added to another."""
+    totals: dict[str, dict[str, Amount]] = {}
+    for _, rung, amount in funding_rungs(book):
+        nothing = dict.fromkeys(FUNDING_RUNGS, Amount.zero(amount.unit))
+        of = totals.setdefault(amount.unit, nothing)
+        of[rung] = of[rung] + amount
+    return {
+        unit: {rung: plain(amount) for rung, amount in of.items()}
+        for unit, of in totals.items()
+    }
