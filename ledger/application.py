@@ -17,12 +17,8 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
-from eventsourcing.application import AggregateNotFoundError, Application
-from eventsourcing.persistence import (
-    EventStore,
-    IntegrityError,
-    Mapper,
-)
+from eventsourcing.application import Application
+from eventsourcing.persistence import IntegrityError, Mapper
 
 from ledger.commands.decision import Decision
 from ledger.commands.registry import Command, Request, find, read_ahead
@@ -44,7 +40,8 @@ from ledger.errors import (
 )
 from ledger.record.mapper import EventMapper
 from ledger.record.refusals import Refusal, note
-from ledger.record.snapshot import SnapshotMapper, SnapshotRecorder, due, fold_from
+from ledger.record.snapshot import KINDS, due
+from ledger.record.snapshot import load as load_on_snapshot
 from ledger.record.store import RecordedCommand, Store, Submission
 from ledger.version import __version__
 
@@ -91,12 +88,7 @@ class Ledger(Application[str]):
     def __init__(self, store: Store) -> None:
         self.store = store
         self.clock = store.clock
-        super().__init__(
-            env={
-                "PERSISTENCE_MODULE": "eventsourcing.popo",
-                "IS_SNAPSHOTTING_ENABLED": "y",
-            }
-        )
+        super().__init__(env={"PERSISTENCE_MODULE": "eventsourcing.popo"})
 
     def construct_mapper(self) -> Mapper[str]:
         """Our own mapper: see transcoding."""
@@ -106,10 +98,6 @@ class Ledger(Application[str]):
         """Our own recorder: see store."""
         return self.store
 
-    def construct_snapshot_store(self) -> EventStore[str]:
-        """Our own snapshots: see snapshot."""
-        return EventStore(SnapshotMapper(), SnapshotRecorder(self.store))
-
     def close(self) -> None:
         """Close the store."""
         self.store.close()
@@ -118,18 +106,13 @@ class Ledger(Application[str]):
     # A decision's source.
     def load(self, kind: type[A], stream: str) -> A:
         """The aggregate of a stream, version 0 where it has no events."""
-
-        def project(_: A | None, found: Iterable[Any]) -> A | None:
-            aggregate = fold_from(kind, stream, found, self.history)
-            return aggregate if aggregate.version else None
-
-        try:
-            return self.repository.get(stream, projector_func=project)
-        except AggregateNotFoundError:
-            return kind.at(stream)
+        return load_on_snapshot(self.store, kind, stream)
 
     def several(self, kind: type[A], streams: Sequence[str]) -> Iterator[A]:
         """The same of many streams, in few queries."""
+        if issubclass(kind, KINDS):
+            yield from (self.load(kind, stream) for stream in streams)
+            return
         for stream, history in self.store.histories(streams):
             yield fold(
                 kind, stream, (decode(data, position=at) for at, data in history)

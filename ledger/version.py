@@ -1,3 +1,3 @@
 """The version of this software, which every event names."""
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"

@@ -25,6 +25,7 @@ from projections.engine.comparison import compare
 from projections.engine.days import DAYS, forget_days
 from projections.engine.history import marks_by
 from projections.engine.moment import KnownAt
+from projections.engine.nouns import NOUNS, SHOWN, parts_name
 from projections.engine.reading import Reading
 from projections.engine.stored import (
     NO_VERSION,
@@ -46,7 +47,8 @@ if TYPE_CHECKING:
 
 WINDOW: Final = 20_000
 """Events that are folded before their rows are written."""
-FOLDED: Final = (*VIEWS, DAYS)
+STORED: Final = (*VIEWS, *NOUNS)
+FOLDED: Final = (*STORED, DAYS)
 Progress = Callable[[int, int | None], None]
 
 
@@ -62,8 +64,8 @@ class ViewStatus(msgspec.Struct, frozen=True):
 
 def view_tables() -> sa.MetaData:
     """The tables of all views, to be made beside the record's."""
-    for view in VIEWS:
-        table_of(view.name)
+    for name in (*(view.name for view in VIEWS), *map(parts_name, SHOWN)):
+        table_of(name)
     return metadata
 
 
@@ -200,7 +202,7 @@ class Projections:
             known = tracked(connection)
             size = read_head(connection).size
             found = []
-            for view in VIEWS:
+            for view in STORED:
                 version, position, many = view.version, 0, 0
                 if known.get(view.name, (NO_VERSION, 0))[0] != NO_VERSION:
                     version, position = known[view.name]

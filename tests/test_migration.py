@@ -17,12 +17,14 @@ from ledger.audit.integrity import verify
 from ledger.custody import migration
 from ledger.custody.migration import migrate
 from ledger.database import tables
+from ledger.domain.catalogue import AGGREGATES
 from ledger.errors import IntegrityFailure, LedgerUnavailable
 from ledger.record.log import Head
 from ledger.record.store import create_store, open_store
-from projections.projector import Projections, view_tables
+from projections.engine.nouns import NOUNS
+from projections.projector import FOLDED, Projections, view_tables
 
-OLD = {"0.1.0": 1, "0.2.0": 1, "0.3.0": 2}
+OLD = {"0.1.0": 1, "0.2.0": 1, "0.3.0": 2, "0.4.0": 3}
 """Releases of an older schema, with the schema of each."""
 
 
@@ -78,11 +80,11 @@ def test_nothing_migrates_behind_the_users_back(
     before = older.read_bytes()
     for words in (["list"], ["verify"], ["init"], ["views", "rebuild"], ["demo"]):
         said = fails(1, *words)
-        assert "has schema 1, which is older than the 3" in said
+        assert "has schema 1, which is older than the 4" in said
         assert "'accord migrate'" in said
     assert older.read_bytes() == before
-    assert "from schema 1 to 3: 407 events" in done("migrate").stderr
-    assert "has schema 3 already" in done("migrate").stderr
+    assert "from schema 1 to 4: 407 events" in done("migrate").stderr
+    assert "has schema 4 already" in done("migrate").stderr
     assert done("verify", "--views").stdout.startswith("ok: 407 events")
 
 
@@ -99,9 +101,9 @@ def test_what_cannot_be_migrated(tmp_path: Path, desk: Desk) -> None:
     """A newer ledger, and what is none, is refused."""
     with desk.store.writing() as connection:
         connection.exec_driver_sql(
-            "UPDATE accord_meta SET value = '4' WHERE key = 'schema'"
+            "UPDATE accord_meta SET value = '5' WHERE key = 'schema'"
         )
-    with pytest.raises(LedgerUnavailable, match="schema 4, which is newer than the 3"):
+    with pytest.raises(LedgerUnavailable, match="schema 5, which is newer than the 4"):
         migrate(desk.url, view_tables())
     with pytest.raises(LedgerUnavailable, match=r"(no|not a) ledger"):
         migrate(address(tmp_path / "nothing.db"), view_tables())
@@ -127,14 +129,16 @@ def test_a_ledger_on_a_server_migrates(desk: Desk) -> None:
     head = desk.store.head()
     rights = (
         "SELECT grantee, privilege_type FROM information_schema.table_privileges "
-        "WHERE table_name = ANY(ARRAY['snapshots', 'view_past']) ORDER BY 1, 2"
+        "WHERE table_name = ANY(ARRAY['snapshots', 'snapshot_parts', 'view_past', "
+        "'view_funding_parts']) ORDER BY 1, 2"
     )
     with desk.store.reading() as connection:
         expected = connection.exec_driver_sql(rights).all()
     with desk.store.writing() as connection:
         for statement in (
             "SET LOCAL ROLE accord_owner",
-            "DROP TABLE snapshots, view_past, view_horizons, view_late",
+            "DROP TABLE snapshots, snapshot_parts, view_past, view_horizons, "
+            "view_late",
             "CREATE TABLE view_timeline (deal text)",
             "UPDATE accord_meta SET value = '2' WHERE key = 'schema'",
             "UPDATE alembic_version SET version_num = '2'",
@@ -149,3 +153,29 @@ def test_a_ledger_on_a_server_migrates(desk: Desk) -> None:
     views = Projections(desk.store)
     views.keep_up()
     views.verify()
+
+
+@pytest.mark.pure
+def test_the_state_of_every_kind_has_its_table() -> None:
+    """Also of those whose state no page draws on; of places, their systems say enough."""
+    kinds = {kind.kind for kind in AGGREGATES} - {"slot"}
+    tables_ = {name for name in view_tables().tables if name.endswith("_parts")}
+    assert tables_ == {f"view_{kind}_parts" for kind in kinds}
+    assert {view.name for view in NOUNS} <= {f"{kind}-parts" for kind in kinds}
+    assert set(NOUNS) <= set(FOLDED)
+
+
+@pytest.mark.sqlite
+def test_an_older_release_does_not_write_here(tmp_path: Path) -> None:
+    """Its own schema is the number that it compares; the next one is not its own."""
+    path = tmp_path / "old.db"
+    shutil.copy(RELEASES / "ledger-0.4.0.db", path)
+    with pytest.raises(LedgerUnavailable, match="schema 3, which is older than the 4"):
+        open_store(f"sqlite:///{path}")
+    migrate(f"sqlite:///{path}", view_tables())
+    connection = sqlite3.connect(path)
+    (schema,) = connection.execute(
+        "SELECT value FROM accord_meta WHERE key = 'schema'"
+    ).fetchone()
+    connection.close()
+    assert schema == "4" > "3"

@@ -11,7 +11,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-SCHEMA: Final = 3
+SCHEMA: Final = 4
 """The version of all tables, the views' too; a ledger of another one is not touched.
 
 Whatever changes a table, or adds one, raises this and adds a step to `migrations`.
@@ -100,14 +100,23 @@ tracking = sa.Table(
     info={"writer": "INSERT, UPDATE"},
 )
 snapshots = sa.Table(
-    # Beside the record: what an aggregate's events give, so that they need not be read.
+    # Beside the record: which version of a stream its snapshot is of, and who took it.
     "snapshots",
     metadata,
     sa.Column("stream", Name, primary_key=True),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("software", Name, nullable=False),
-    sa.Column("state", sa.LargeBinary, nullable=False),
     info=CACHE,
+)
+snapshot_parts = sa.Table(
+    # What a stream's events give, a row for each part, so that they need not be read.
+    "snapshot_parts",
+    metadata,
+    sa.Column("stream", Name, primary_key=True),
+    sa.Column("key", Name, primary_key=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    info=CACHE,
+    sqlite_with_rowid=False,
 )
 refused = sa.Table(
     # Beside the record: no hash covers it.

@@ -40,7 +40,6 @@ from ledger.database.tables import (
     head,
     metadata,
     nodes,
-    snapshots,
     tracking,
 )
 from ledger.domain.transcoding import envelope
@@ -64,6 +63,8 @@ from ledger.record.log import (
     read_head,
 )
 from ledger.record.mapper import EventToStore
+from ledger.record.snapshot import Taken
+from ledger.record.snapshot import write as write_snapshots
 from ledger.record.subscription import LiveSubscription
 
 __all__ = [
@@ -193,7 +194,7 @@ class Store(ApplicationRecorder, TrackingRecorder):
         extents: Mapping[str, int] | None = None,
         commands: Sequence[Submission] = (),
         batch: str | None = None,
-        taken: Sequence[tuple[Any, ...]] = (),
+        taken: Sequence[Taken] = (),
         **unknown: Any,
     ) -> Sequence[int]:
         """Append events in one transaction; their positions.
@@ -202,7 +203,8 @@ class Store(ApplicationRecorder, TrackingRecorder):
         `counts` each kind and deal that it read all of to how many it found, `extents`
         each deal whose whole history it read to its last position;
         `commands` are the submissions whose events these are, in order; `batch` is the
-        batch's id, and `taken` are snapshots to keep. IntegrityError where any stream has moved on, or a command is known.
+        batch's id, and `taken` are snapshots to keep. IntegrityError where any stream has
+        moved on, or a command is known.
         """
         # The library hands over `tracking=None`; what says something must be heard.
         given = [name for name, value in unknown.items() if value is not None]
@@ -222,7 +224,7 @@ class Store(ApplicationRecorder, TrackingRecorder):
                 for count, event in enumerate(stored_events, start=1)
             ]
             append(connection, before, rows, commands)
-            database_of(self.engine).upsert(connection, snapshots, taken)
+            write_snapshots(connection, taken)
         return list(range(before.size + 1, before.size + len(rows) + 1))
 
     def _now(self, of_database: datetime | None) -> datetime:

@@ -43,7 +43,7 @@ from ledger.domain.agreement import (
 )
 from ledger.domain.certificate import unmeasured
 from ledger.domain.event import Event, EventData
-from ledger.domain.funding import UNDER_WAY, Funding
+from ledger.domain.funding import UNDER_WAY, Funding, Total
 from ledger.domain.system import System
 from ledger.domain.triggers import All, AnyOf, CapacityCertified, Trigger
 from ledger.errors import NotFound, Refused
@@ -309,11 +309,14 @@ def nothing_is_open(world: World, event: Event[Any]) -> None:
     if not event.confirmed:
         return
     funding = world.get(Funding, event.deal)
-    items = [
-        f"drawdown {name} is {drawdown.state}"
-        for name, drawdown in sorted(funding.drawdowns.items())
-        if drawdown.state in UNDER_WAY
-    ]
+    items = []
+    # There may be very many drawdowns: they are looked at only to name those.
+    if any(total.under_way for total in funding.every(Total).values()):
+        items += [
+            f"drawdown {name} is {drawdown.state}"
+            for name, drawdown in sorted(funding.drawdowns.items())
+            if drawdown.state in UNDER_WAY
+        ]
     items += [
         f"facility {name} is overfunded by {funding.excess(name)}"
         for name in sorted(funding.facilities)

@@ -33,9 +33,8 @@ def parts_of(kind: type[Aggregate]) -> View:
         if issubclass(kind, Single)
         else reduce(or_, (*PARTS_OF[kind], Head, Standing))
     )
-    view = View(
-        f"{kind.kind}-parts", VERSION, f"What is the state of each {kind.kind}?", kept
-    )
+    question = f"What is the state of each {kind.kind}?"
+    view = View(parts_name(kind), VERSION, question, kept)
     if issubclass(kind, Single):
         view.on(*EVENTS_OF[kind], reads=_stream_key)(_single(kind))
     else:
@@ -66,9 +65,14 @@ def _parted(kind: Any) -> Callable[[Parts[Any], Event[Any]], None]:
     return take
 
 
-EVERY_NOUN: Final = tuple(
-    parts_of(kind)
-    for kind in EVENTS_OF
-    if issubclass(kind, Single | Parted) and kind is not Slot
+def parts_name(kind: type[Aggregate]) -> str:
+    """The name of the view that keeps the state of a kind."""
+    return f"{kind.kind}-parts"
+
+
+SHOWN: Final = tuple(kind for kind in EVENTS_OF if kind is not Slot)
+"""The kinds whose state views keep; what stands in a place, its system says, too."""
+NOUNS: Final[tuple[View, ...]] = tuple(
+    parts_of(kind) for kind in SHOWN if issubclass(kind, (Single, Parted))
 )
-"""The state of everything of a deal: what its pages are judged by."""
+"""The state of every kind, as views keep it."""

@@ -9,7 +9,7 @@ from ledger.domain.funding import Facility, Funding
 from ledger.domain.ladder import Rungs, rungs
 from ledger.domain.struct import Frozen
 from ledger.domain.values import Amount
-from projections.engine.nouns import EVERY_NOUN
+from projections.engine.nouns import NOUNS
 from projections.engine.source import available
 from projections.engine.view import Book, Drawn, View
 
@@ -59,7 +59,7 @@ def rungs_of(book: Book, facility: Facility) -> Rungs:
     return rungs(book.get(Agreement), book.get(Funding), facility.name)
 
 
-@COMMITMENT.answer(Position, *EVERY_NOUN, key=("facility",))
+@COMMITMENT.answer(Position, *NOUNS, key=("facility",))
 def _commitment(book: Book) -> Drawn:
     return Drawn([_position(book, facility) for facility in facilities_of(book)])
 

@@ -28,7 +28,7 @@ from ledger.domain.triggers import (
 )
 from ledger.domain.values import Amount, Id
 from ledger.errors import Refused
-from projections.engine.nouns import EVERY_NOUN
+from projections.engine.nouns import NOUNS
 from projections.engine.source import refusal, world_of
 from projections.engine.view import Book, Drawn, View
 from projections.views.commitment import plain
@@ -113,7 +113,7 @@ def next_trigger(book: Book, unit: str | None = None) -> str | None:
     return None
 
 
-@DISTANCE.answer(Distance, DEALS, FLEET, PLAN, *EVERY_NOUN, key=("tranche",))
+@DISTANCE.answer(Distance, DEALS, FLEET, PLAN, *NOUNS, key=("tranche",))
 def _distance(book: Book) -> Drawn:
     return Drawn([_line(book, tranche) for tranche in open_tranches(book)])
 

@@ -15,7 +15,7 @@ from ledger.domain.milestone import Milestone
 from ledger.domain.order import Order
 from ledger.domain.reversal import Reversal
 from ledger.domain.struct import Frozen
-from projections.engine.nouns import EVERY_NOUN
+from projections.engine.nouns import NOUNS
 from projections.engine.view import Book, Drawn, FoldRow, Rows, View
 from projections.views.conditions import CONDITIONS
 from projections.views.deals import DEALS, agreement_of
@@ -70,9 +70,7 @@ def _settled(rows: Rows[PendingRow], event: Event[Any]) -> None:
         rows.drop(f"amendment/{event.data.amendment}")
 
 
-@OBLIGATIONS.answer(
-    Obligation, DEALS, CONDITIONS, DISTANCE, *EVERY_NOUN, key=("subject",)
-)
+@OBLIGATIONS.answer(Obligation, DEALS, CONDITIONS, DISTANCE, *NOUNS, key=("subject",))
 def _obligations(book: Book) -> Drawn:
     due = [
         *_of_agreement(book),

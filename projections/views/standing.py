@@ -11,7 +11,7 @@ from ledger.domain.funding import Funding
 from ledger.domain.ladder import Rungs
 from ledger.domain.struct import Frozen
 from ledger.domain.values import Amount
-from projections.engine.nouns import EVERY_NOUN
+from projections.engine.nouns import NOUNS
 from projections.engine.view import Book, Drawn, FoldRow, View
 from projections.views.certificates import CERTIFICATES, certified_watts
 from projections.views.commitment import COMMITMENT, facilities_of, plain, rungs_of
@@ -78,7 +78,7 @@ class About(Frozen, omit_defaults=False):
     MILESTONES,
     LINKS,
     DISTANCE,
-    *EVERY_NOUN,
+    *NOUNS,
     key=("ladder", "undertaking", "rung"),
 )
 def _standing(book: Book) -> Drawn:
