@@ -13,6 +13,7 @@ from projections.views.conditions import CONDITIONS
 from projections.views.deals import DEALS
 from projections.views.distance import DISTANCE
 from projections.views.drawdowns import DRAWDOWNS
+from projections.views.equity import EQUITY
 from projections.views.fleet import FLEET
 from projections.views.late_entries import LATE_ENTRIES
 from projections.views.links import LINKS
@@ -38,6 +39,7 @@ VIEWS: Final[tuple[View, ...]] = (
     CERTIFICATES,
     COMMITMENT,
     DRAWDOWNS,
+    EQUITY,
     DISTANCE,
     LINKS,
     OBLIGATIONS,

@@ -137,8 +137,7 @@ def test_a_ledger_on_a_server_migrates(desk: Desk) -> None:
     with desk.store.writing() as connection:
         for statement in (
             "SET LOCAL ROLE accord_owner",
-            "DROP TABLE snapshots, snapshot_parts, view_past, view_horizons, "
-            "view_late",
+            "DROP TABLE snapshots, snapshot_parts, view_past, view_horizons, view_late",
             "CREATE TABLE view_timeline (deal text)",
             "UPDATE accord_meta SET value = '2' WHERE key = 'schema'",
             "UPDATE alembic_version SET version_num = '2'",

@@ -20,7 +20,6 @@ from ledger.commands.decision import Decision
 from ledger.commands.registry import request_of
 from ledger.database.tables import snapshot_parts, snapshots
 from ledger.domain.aggregate import Parted, fold
-from ledger.domain.agreement import Agreement
 from ledger.domain.funding import Facility, Funding, Tranche
 from ledger.domain.transcoding import to_json
 from ledger.errors import IntegrityFailure

@@ -68,9 +68,11 @@ def _write_ladders(console: Console, rows: Sequence[Row]) -> None:
 
     names = dict.fromkeys(row["ladder"] for row in rows)
     ladders = [
-        _ladder(name, [r for r in rows if r["ladder"] == name]) for name in names
+        ladder
+        for name in names
+        for ladder in _ladder(name, [r for r in rows if r["ladder"] == name], console)
     ]
-    if console.width >= SIDE_BY_SIDE:
+    if console.width >= SIDE_BY_SIDE and len(ladders) <= len(names):
         beside = Table.grid(padding=(0, 6))
         beside.add_row(*ladders)
         console.print(beside)
@@ -81,15 +83,38 @@ def _write_ladders(console: Console, rows: Sequence[Row]) -> None:
         console.print(ladder)
 
 
-def _ladder(name: str, rows: Sequence[Row]) -> Table:
+def _ladder(name: str, rows: Sequence[Row], console: Console) -> list[Table]:
+    """A ladder with a column for each facility; below each other where it is narrow."""
+    columns = dict.fromkeys(row["undertaking"] for row in rows if row["undertaking"])
+    rungs = {(row["undertaking"], row["rung"]): row for row in rows}
+    whole = _columns(name, rungs, list(columns) or [""])
+    if len(columns) < _SEVERAL or console.measure(whole).maximum <= console.width:
+        return [whole]
+    return [_columns(name, rungs, [column]) for column in columns]
+
+
+_SEVERAL: Final = 2
+
+
+def _columns(
+    name: str, rungs: Mapping[tuple[str, str], Row], columns: Sequence[str]
+) -> Table:
     from rich import box
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column(name, min_width=10, no_wrap=True)
-    table.add_column("", justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(heading(row["rung"]), cell(row, "quantity"))
+    facilities = {undertaking for undertaking, _ in rungs if undertaking}
+    for column in columns:
+        title = column if len(facilities) >= _SEVERAL else ""
+        table.add_column(title, justify="right", no_wrap=True)
+    for rung in dict.fromkeys(rung for _, rung in rungs):
+        cells = [rungs.get((column, rung)) for column in columns]
+        if not any(cells):
+            # What is announced is of the deal, and of no one facility.
+            cells = [rungs["", rung], *cells[1:]]
+        shown_cells = (cell(row, "quantity") if row else "" for row in cells)
+        table.add_row(heading(rung), *shown_cells)
     return table
 
 

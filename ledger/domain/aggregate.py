@@ -100,7 +100,7 @@ class Aggregate:
     def take(self, event: Event[Any]) -> None:
         """Let an event have its effect: on the state, or as a claim beside it."""
         self._note(event)
-        if event.is_claim:
+        if event.provenance.status != "confirmed" and event.is_claim:
             self._hold(Claim.of(event))
             return
         if self.claims:
@@ -244,18 +244,28 @@ class Parted(Aggregate):
     key has the stream's own name in it, unless there is one such stream to a deal.
     """
 
-    __slots__ = ("_told", "id", "parts", "version")
+    __slots__ = ("_claims", "_headed", "_told", "id", "parts", "version")
 
     def __init__(self, stream: str, parts: Parts[Any] | None = None) -> None:
         self.id = stream
         self.version = 0
         self.parts: Parts[Any] = Parts() if parts is None else parts
         self._told: Self | None = None
+        self._headed: Head | None = None
+        self._claims: Sequence[Claim] | None = None
 
     @classmethod
     def at(cls, stream: str) -> Self:
         """The aggregate of a stream of which nothing is recorded yet."""
         return cls(stream)
+
+    @classmethod
+    def over(cls, stream: str, parts: Parts[Any]) -> Self:
+        """The aggregate of a stream as some parts have it, which others share."""
+        lens: Self | None = parts.lenses.get(stream)
+        if lens is None:
+            lens = parts.lenses[stream] = cls(stream, parts)
+        return lens
 
     @property
     def deal(self) -> str:
@@ -278,15 +288,14 @@ class Parted(Aggregate):
     @property
     def claims(self) -> Sequence[Claim]:
         """The claims that stand beside the state, in recorded order."""
-        kept = self.parts.under("claim")
-        if not kept:
-            return ()
-        mine = f"{self.id}@"
-        return [
-            part.claim
-            for _, part in sorted(kept.items())
-            if part.claim.ref.startswith(mine)
-        ]
+        if self._claims is None:
+            mine = f"{self.id}@"
+            self._claims = tuple(
+                part.claim
+                for _, part in sorted(self.parts.under("claim").items())
+                if part.claim.ref.startswith(mine)
+            )
+        return self._claims
 
     @property
     def told(self) -> Self:
@@ -302,22 +311,27 @@ class Parted(Aggregate):
 
     @property
     def _head(self) -> Head | None:
-        found: Head | None = self.parts.get(f"head/{self.id}")
-        return found
+        if self._headed is None:
+            self._headed = self.parts.get(f"head/{self.id}")
+        return self._headed
 
     def _note(self, event: Event[Any]) -> None:
-        key = f"head/{self.id}"
-        head = self.parts.change(key)
+        head = self._head
         if head is None:
-            head = Head(key=key, deal=str(event.deal))
+            head = Head(key=f"head/{self.id}", deal=str(event.deal))
             self.parts.put(head)
+            self._headed = head
+        else:
+            self.parts.touched.add(head.key)
         head.entries += 1
         head.last_on = max(head.last_on, event.on)
 
     def _hold(self, claim: Claim) -> None:
+        self._claims = None
         self.parts.put(Standing(key=_claim_key(claim), claim=claim))
 
     def _spend(self, claim: Claim) -> None:
+        self._claims = None
         self.parts.drop(_claim_key(claim))
 
     def _copy(self) -> Self:

@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final, Literal, TypeVar
 
+import msgspec
+
 from ledger.domain.aggregate import Parted
 from ledger.domain.event import Event, EventData
 from ledger.domain.parts import Part
@@ -537,7 +539,7 @@ class Held(Part, tag="held"):
     given_back: Amount
 
 
-class Done(Frozen, array_like=True, gc=False):  # type: ignore[call-arg]
+class Done(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A step of a drawdown: who took it, and on what day."""
 
     state: DrawdownState
@@ -662,7 +664,7 @@ _RUNGS: Final = {
 
 
 def _done(state: DrawdownState, event: Event[Any]) -> Done:
-    return Done(state=state, actor=event.provenance.actor, on=event.on)
+    return Done(state, event.provenance.actor, event.on)
 
 
 def _bank_key(ref: str) -> str:
@@ -800,18 +802,18 @@ class Funding(Parted):
     def ask(self, drawdown: Drawdown) -> None:
         """Add a drawdown that was requested."""
         self.parts.put(drawdown)
-        self._shift(drawdown, 0, drawdown.rung)
+        self._shift(drawdown, 0, 1)
         self._note_step(drawdown, 1)
 
     def move(self, name: str, state: DrawdownState, event: Event[Any]) -> None:
         """Move a drawdown to its next state."""
-        drawdown = self.change(Drawdown, name)
+        drawdown = self.parts.change(f"drawdown/{name}")
         if drawdown:
-            before, open_before = drawdown.rung, drawdown.state in UNDER_WAY
+            before = drawdown.state
             drawdown.state = state
             drawdown.steps = (*drawdown.steps, _done(state, event))
-            self._shift(drawdown, before, drawdown.rung)
-            self._note_step(drawdown, (state in UNDER_WAY) - open_before)
+            self._shift(drawdown, _RUNGS.get(before, 0), _RUNGS.get(state, 0))
+            self._note_step(drawdown, (state in UNDER_WAY) - (before in UNDER_WAY))
 
     def give_back_of(self, drawdown: Drawdown, amount: Amount) -> None:
         """Count what came back of a drawdown that was paid."""
@@ -824,29 +826,34 @@ class Funding(Parted):
         """Move what a drawdown holds from one rung to another."""
         if old == new:
             return
-        asked, net = drawdown.asked, drawdown.amount - drawdown.returned
+        asked, net = drawdown.asked, drawdown.asked.amount
+        if drawdown.returned:
+            net = net - drawdown.returned
         total = self._total(asked.facility, net.unit)
+        approved = (new == _APPROVED) - (old == _APPROVED)
+        paid = (new == _PAID) - (old == _PAID)
         if total is not None:
             total.asked = _moved(total.asked, net, (new > 0) - (old > 0))
-            total.approved = _moved(
-                total.approved, net, (new == _APPROVED) - (old == _APPROVED)
-            )
-            total.paid = _moved(total.paid, net, (new == _PAID) - (old == _PAID))
-        drawn = (new >= _APPROVED) - (old >= _APPROVED)
-        paid = (new == _PAID) - (old == _PAID)
+            total.approved = _moved(total.approved, net, approved)
+            total.paid = _moved(total.paid, net, paid)
+        drawn = approved + paid
         if drawn or paid:
             for part in asked.allocations:
                 held = self._hold_of(part.tranche, net.unit)
                 if held is not None:
-                    share = drawdown.of_tranche(part.tranche)
+                    share = part.amount
+                    if drawdown.returned:
+                        share = drawdown.of_tranche(part.tranche)
                     held.drawn = _moved(held.drawn, share, drawn)
                     held.paid = _moved(held.paid, share, paid)
 
     def _note_step(self, drawdown: Drawdown, opened: int) -> None:
-        total = self._total(drawdown.asked.facility, drawdown.amount.unit)
+        asked, step = drawdown.asked, drawdown.steps[-1]
+        total = self._total(asked.facility, asked.amount.unit)
         if total is not None:
             total.under_way += opened
-            total.drawn_on = max(drawdown.last_on, total.drawn_on or date.min)
+            if total.drawn_on is None or step.on > total.drawn_on:
+                total.drawn_on = step.on
 
     def count_unlocked(self, tranche: Tranche, cumulative: Amount) -> None:
         """Set what a tranche has unlocked in all."""

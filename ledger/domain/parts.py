@@ -46,22 +46,35 @@ class Backing(Protocol):
 
 
 class Parts(Generic[R]):
-    """A keyed set of parts; what changed is noted in `touched`."""
+    """A keyed set of parts; what changed is noted in `touched`.
 
-    __slots__ = ("_absent", "_backing", "_kinds", "_whole", "touched")
+    `lenses` are the aggregates that read these parts, each made once.
+    """
+
+    __slots__ = (
+        "_absent",
+        "_backing",
+        "_kinds",
+        "_parts",
+        "_whole",
+        "lenses",
+        "touched",
+    )
 
     def __init__(self, backing: Backing | None = None) -> None:
         self._backing = backing
+        self._parts: dict[str, R] = {}
+        # Of the kinds that were asked for whole: their parts by name.
         self._kinds: dict[str, dict[str, R]] = {}
         self._whole: set[str] = set()
         self._absent: set[str] = set()
         self.touched: set[str] = set()
+        self.lenses: dict[str, Any] = {}
 
     def get(self, key: str) -> R | None:
         """The part of a key, only to look at; None where there is none."""
-        kind, _, name = key.partition("/")
-        part = self._kinds.get(kind, _NOTHING).get(name)
-        if part is None and self._unread(kind, key):
+        part = self._parts.get(key)
+        if part is None and self._unread(key):
             assert self._backing is not None
             self._absent.add(key)
             for part in self._backing.many((key,)):
@@ -70,9 +83,12 @@ class Parts(Generic[R]):
 
     def change(self, key: str) -> R | None:
         """The part of a key, to be changed in place; None where there is none."""
-        part = self.get(key)
-        if part is not None:
-            self.touched.add(key)
+        part = self._parts.get(key)
+        if part is None:
+            part = self.get(key)
+            if part is None:
+                return None
+        self.touched.add(key)
         return part
 
     def put(self, part: R) -> None:
@@ -83,26 +99,27 @@ class Parts(Generic[R]):
     def drop(self, key: str) -> None:
         """Take a part away, if it is there."""
         if self.get(key) is not None:
+            del self._parts[key]
             kind, _, name = key.partition("/")
-            del self._kinds[kind][name]
+            if kind in self._kinds:
+                del self._kinds[kind][name]
             self._absent.add(key)
             self.touched.add(key)
 
-    def under(self, kind: str) -> Mapping[str, Any]:
+    def under(self, kind: str) -> Mapping[str, R]:
         """Every part of a kind by its name, only to look at.
 
         `counted/C-1` are those of the kind `counted` whose names begin with `C-1/`.
         """
         kind, _, prefix = kind.partition("/")
-        found = self._kinds.setdefault(kind, {})
         self._read_under(kind, prefix)
         if not prefix:
-            return found
-        begin = f"{prefix}/"
+            return self._index(kind)
+        begin = f"{kind}/{prefix}/"
         return {
-            name.removeprefix(begin): part
-            for name, part in found.items()
-            if name.startswith(begin)
+            key.removeprefix(begin): part
+            for key, part in self._parts.items()
+            if key.startswith(begin)
         }
 
     def ahead(self, keys: Iterable[str]) -> None:
@@ -112,7 +129,7 @@ class Parts(Generic[R]):
         unknown = [
             key
             for key in dict.fromkeys(keys)
-            if self._unread(key.partition("/")[0], key) and not self._has(key)
+            if key not in self._parts and self._unread(key)
         ]
         self._absent.update(unknown)
         for part in self._backing.many(unknown) if unknown else ():
@@ -122,31 +139,41 @@ class Parts(Generic[R]):
         """Every part, in order of the keys."""
         if self._backing is not None:
             for part in self._backing.all():
-                if part.key not in self._absent and not self._has(part.key):
+                if part.key not in self._absent and part.key not in self._parts:
                     self._take(part)
             self._backing = None
-        parts = [part for kind in self._kinds.values() for part in kind.values()]
-        return iter(sorted(parts, key=_key))
+        return iter([self._parts[key] for key in sorted(self._parts)])
 
     def fork(self) -> Parts[R]:
         """A set of its own over this one, which never sees what is changed there."""
         return Parts(_Forked(self))
 
     def _take(self, part: Any) -> None:
-        kind, _, name = part.key.partition("/")
-        self._kinds.setdefault(kind, {})[name] = part
-        self._absent.discard(part.key)
+        self._parts[part.key] = part
+        if self._kinds:
+            kind, _, name = part.key.partition("/")
+            if kind in self._kinds:
+                self._kinds[kind][name] = part
+        if self._absent:
+            self._absent.discard(part.key)
 
-    def _has(self, key: str) -> bool:
-        kind, _, name = key.partition("/")
-        return name in self._kinds.get(kind, _NOTHING)
+    def _index(self, kind: str) -> dict[str, R]:
+        found = self._kinds.get(kind)
+        if found is None:
+            begin = f"{kind}/"
+            found = self._kinds[kind] = {
+                key.removeprefix(begin): part
+                for key, part in self._parts.items()
+                if key.startswith(begin)
+            }
+        return found
 
-    def _unread(self, kind: str, key: str) -> bool:
+    def _unread(self, key: str) -> bool:
         """Whether the backing may have a part that is not in memory."""
         return (
             self._backing is not None
             and key not in self._absent
-            and kind not in self._whole
+            and key.partition("/")[0] not in self._whole
         )
 
     def _read_under(self, kind: str, prefix: str) -> None:
@@ -155,7 +182,7 @@ class Parts(Generic[R]):
             return
         self._whole.add(asked)
         for part in self._backing.under(asked):
-            if part.key not in self._absent and not self._has(part.key):
+            if part.key not in self._absent and part.key not in self._parts:
                 self._take(part)
 
 
@@ -178,9 +205,6 @@ class _Forked:
     def all(self) -> Iterator[Any]:
         """Every part."""
         return map(copy, self._parent)
-
-
-_NOTHING: dict[str, Any] = {}
 
 
 def _key(part: Any) -> str:

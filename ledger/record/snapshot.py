@@ -260,9 +260,7 @@ def _taken(one: Parted) -> Taken:
     return Taken(one.id, one.version, one.parts.since, kept, gone)
 
 
-def _compare(
-    store: Reads, stream: str, version: int, found: dict[str, bytes]
-) -> None:
+def _compare(store: Reads, stream: str, version: int, found: dict[str, bytes]) -> None:
     """Hold a snapshot against its stream's events; IntegrityFailure names the part."""
     what = f"The snapshot of {stream} at version {version}"
     kind = BY_KIND.get(stream.partition("/")[0])
@@ -312,8 +310,8 @@ _FIRST: Final = _reading(sa.or_(_IS == _KEY, _CLAIMS))
 _ONE: Final = _reading(_IS == _KEY)
 _SOME: Final = _reading(_KEY.in_(sa.bindparam("keys", type_=sa.Text, expanding=True)))
 _UNDER: Final = _reading(
-    _KEY >= sa.bindparam("low", type_=sa.Text),
-    _KEY < sa.bindparam("high", type_=sa.Text),
+    sa.bindparam("low", type_=sa.Text) <= _KEY,
+    sa.bindparam("high", type_=sa.Text) > _KEY,
 )
 _ALL: Final = _reading()
 _OURS: Final = (

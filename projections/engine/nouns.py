@@ -60,7 +60,7 @@ def _single(kind: type[Aggregate]) -> Callable[[Parts[Any], Event[Any]], None]:
 
 def _parted(kind: Any) -> Callable[[Parts[Any], Event[Any]], None]:
     def take(rows: Parts[Any], event: Event[Any]) -> None:
-        kind(event.stream, rows).take(event)
+        kind.over(event.stream, rows).take(event)
 
     return take
 

@@ -57,7 +57,6 @@ class Book:
         self.as_of = as_of
         self.limited = limited
         self.now = now or datetime.combine(as_of, time(12), UTC)
-        self._lenses: dict[str, Any] = {}
 
     def reaches(self, day: str) -> bool:
         """Whether a day, in ISO form, is within what the answer takes in."""
@@ -76,9 +75,7 @@ class Book:
         """The aggregate of a stream, only to look at."""
         rows = self._rows[f"{kind.kind}-parts"]
         if issubclass(kind, Parted):
-            if stream not in self._lenses:
-                self._lenses[stream] = kind(stream, rows)
-            return self._lenses[stream]
+            return kind.over(stream, rows)
         return rows.get(stream.partition("/")[2]) or kind.at(stream)
 
     def ahead(self, kind: type[Aggregate], streams: Iterable[str]) -> None:
