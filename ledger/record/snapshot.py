@@ -1,7 +1,7 @@
 """Snapshots: a long-lived aggregate as it stood, so that its first events rest unread.
 
 A cache beside the record: one a stream, of this release of accord alone, written with
-the events that made it due. `accord verify` folds each anew and compares.
+the events that made it due. Verifying the views folds each anew and compares.
 """
 
 from __future__ import annotations
@@ -155,8 +155,8 @@ def check_snapshots(store: Store) -> int:
             if not _is_right(store, stream, version, state):
                 raise IntegrityFailure(
                     f"The snapshot of {stream} at version {version} is not what its "
-                    "events give; no event is damaged. 'accord views rebuild' drops it."
-                )
+                    "events give; no event is damaged."
+                ).hinting("drop-snapshots")
             checked += 1
     return checked
 
