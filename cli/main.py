@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 import click
 
 from cli.commands.nouns import NOUNS, NounGroup
+from cli.hints import hint_of, told
 from cli.input.options import NearestGroup
 from cli.session import Session, where_and_who
 from ledger.errors import AccordError, IntegrityFailure, InvalidValue, Refused
@@ -264,17 +265,20 @@ def explain(error: Exception, *, opened: bool) -> int:
             return MISUSED
         case Refused():
             _say(f"{error.code}: {error.sentence}")
-            if error.todo:
-                click.echo(error.todo, err=True)
+            if hint := hint_of(error):
+                click.echo(hint, err=True)
             return REFUSED
         case IntegrityFailure():
-            _say(str(error))
+            _say(told(error))
             return BROKEN
         case InvalidValue() if not opened:
-            _say(str(error))
+            _say(told(error))
             return MISUSED
         case OSError():
             _say(_of_file(error))
+            return REFUSED
+        case AccordError():
+            _say(told(error))
             return REFUSED
         case _:
             _say(str(error))

@@ -42,9 +42,7 @@ class Session:
         from ledger.domain.provenance import Actor
 
         if not self.actor:
-            raise InvalidValue(
-                "Nobody acts. Give --actor NAME@PARTY, or set ACCORD_ACTOR."
-            )
+            raise InvalidValue("Nobody acts.").hinting("actor")
         return str(Actor.parse(self.actor))
 
     @contextmanager

@@ -249,8 +249,7 @@ class Ledger(Application[str]):
                 time.sleep(random.uniform(0, PAUSE_S) * tries)  # noqa: S311 - no secret
                 continue
             except OutcomeUnknown as error:
-                repeat = names.repeat(requests)
-                raise OutcomeUnknown(error.where, repeat) from error
+                raise names.unknown(error.where, requests) from error
             first = positions[0] if positions else 0
             return _receipts(plan, first, self._events)
         raise Refused(
@@ -333,9 +332,7 @@ class Ledger(Application[str]):
         command_id = names.of(order.line, request)
         named = request.actor or actor
         if not named:
-            raise InvalidValue(
-                "Nobody acts. Give --actor NAME@PARTY, or set ACCORD_ACTOR."
-            )
+            raise InvalidValue("Nobody acts.").hinting("actor")
         who = Actor.parse(named)
         try:
             digest = _digest(request, who)
@@ -433,12 +430,16 @@ class _Names:
             if request.command_id or self._known:
                 yield self.of(line, request)
 
-    def repeat(self, requests: Iterable[tuple[int, Request]]) -> str:
-        """What to do where nobody knows if it was recorded."""
-        once = "what was recorded is then answered, and not recorded again."
+    def unknown(
+        self, where: str, requests: Iterable[tuple[int, Request]]
+    ) -> OutcomeUnknown:
+        """What to raise where nobody knows if it was recorded: how to repeat it."""
         if all(request.command_id for _, request in requests):
-            return f"Repeat it as it is: its command id is its own, and {once}"
-        return f"Repeat it with --command-id {self._stem}: {once}"
+            once = "what was recorded is then answered, and not recorded again."
+            return OutcomeUnknown(
+                where, f"Repeat it as it is: its command id is its own, and {once}"
+            )
+        return OutcomeUnknown(where).hinting("repeat", command_id=self._stem)
 
 
 class _Known:

@@ -11,16 +11,35 @@
     ├── IntegrityFailure     bytes, hashes or heads do not agree
     └── ImportRejected       an import that is no continuation of this record
 
-The command line maps them to exit codes in one place, `cli/main.py`.
+The command line maps them to exit codes in one place, `cli/main.py`, and says in
+its own words, `cli/hints.py`, what can be done about them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Self
+
+
+class Hint(NamedTuple):
+    """What can be done about an error: a name, and the facts that belong to it.
+
+    Whoever shows the error says it in the words of the place where it is shown.
+    """
+
+    name: str
+    facts: Mapping[str, str]
 
 
 class AccordError(Exception):
     """Whatever accord tells its user instead of a traceback."""
+
+    hint: Hint | None = None
+
+    def hinting(self, name: str, **facts: str) -> Self:
+        """The same, with what can be done about it."""
+        self.hint = Hint(name, facts)
+        return self
 
 
 class Refused(AccordError):

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from places import POSTGRESQL, SQLITE, places
 
+from cli.hints import told
 from ledger.application import Ledger
 from ledger.commands.registry import request_of
 from ledger.domain.aggregate import A
@@ -70,13 +71,13 @@ class Desk:
         return [event.data for event in self.do(command, **keys)]
 
     def refuses(self, code: str, command: str, **keys: Any) -> str:
-        """The command is refused under that rule, and nothing is recorded."""
+        """It is refused under that rule, and nothing is recorded; what a user is told."""
         before = self.store.head()
         with pytest.raises(Refused) as refusal:
             self.do(command, **keys)
         assert refusal.value.code == code, str(refusal.value)
         assert self.store.head() == before
-        return str(refusal.value)
+        return told(refusal.value)
 
     def get(self, kind: type[A], *ids: str) -> A:
         """An aggregate as it stands, folded from the store."""

@@ -22,6 +22,7 @@ from places import POSTGRESQL, SQLITE, places
 from servers import DURABLE, server
 from vandal import many_events, raw, small_ledger
 
+from cli.hints import told
 from ledger.application import Ledger
 from ledger.audit.integrity import verify
 from ledger.custody import copying, transfer
@@ -298,10 +299,10 @@ def test_a_host_whose_clock_is_behind_copies(desk: Desk, there: Store) -> None:
             7,
             4,
         ),
-        (["DELETE FROM events WHERE position = 7"], "has no event 7;", 7, 4),
+        (["DELETE FROM events WHERE position = 7"], "has no event 7.", 7, 4),
         (
             ["DELETE FROM events WHERE position = 12"],
-            "has no event 12;",
+            "has no event 12.",
             12,
             10,
         ),
@@ -331,7 +332,7 @@ def test_a_damaged_source_is_not_copied(
     with pytest.raises(IntegrityFailure, match=said) as failure:
         copy(desk.store, there, silent)
     assert failure.value.position == position
-    assert "run 'accord verify' there" in str(failure.value)
+    assert "Run 'accord verify' there" in told(failure.value)
     assert verify(there).events == there.head().size == stands
 
 

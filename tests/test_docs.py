@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli import handbook
+from cli.hints import HINTS, PARAMETERS
 from ledger.commands.registry import COMMANDS, COMMON
 from ledger.domain.catalogue import AGGREGATES, EVENTS
 from ledger.rules.rulebook import CODES
@@ -15,6 +16,7 @@ from projections.registry import VIEWS
 pytestmark = pytest.mark.pure
 
 ROOT = Path(__file__).parent.parent
+PROGRAMS = {"verifier.py", "bundle.py"}
 PAGES = sorted(
     page for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")) if page.is_file()
 )
@@ -157,3 +159,24 @@ def test_requirements_are_names_versions_and_hashes(name):
     for entry in re.split(r"\n(?=\S)", text.strip()):
         assert re.match(r"[a-z0-9-]+==\S+", entry), entry
         assert "--hash=sha256:" in entry, entry
+
+
+def test_every_hint_is_given_and_has_words():
+    """What the ledger names, the command line has words for, and for nothing else."""
+    given: set[str] = set()
+    for room in ("ledger", "projections", "cli"):
+        for source in (ROOT / room).glob("**/*.py"):
+            text = source.read_text("utf-8")
+            given |= set(re.findall(r'\.hinting\(\s*"([a-z-]+)"', text))
+    assert given == set(HINTS)
+    known = {one.name for command in COMMANDS.values() for one in command.parameters}
+    assert known | set(COMMON) >= PARAMETERS
+
+
+def test_the_ledger_knows_no_shell():
+    """No flag and no command line is named in a sentence of the ledger's."""
+    shell = re.compile(r"'accord (?!init'\)\))|[a-z] --[a-z]|ACCORD_")
+    for source in (ROOT / "ledger").glob("**/*.py"):
+        # A command's examples are its documentation, and a verifier is a program too.
+        if source.parent.name != "commands" and source.name not in PROGRAMS:
+            assert not shell.search(source.read_text("utf-8")), source

@@ -18,41 +18,18 @@ from deals import (
     tranche,
     unlocked,
 )
+from money import (
+    APPROVE,
+    INSTRUCT,
+    REQUEST,
+    SETTLE,
+    figures,
+    get,
+    revoke,
+    state,
+)
 
-from ledger.domain.funding import Funding, OverfundingDeclared
-from ledger.domain.values import Amount
-
-ZERO = Amount.parse("0 USD")
-REQUEST, APPROVE, INSTRUCT, SETTLE = draw()
-YES = {"when": "date_reached", "on": "2025-01-02"}
-
-
-def m(millions):
-    return Amount.parse(f"{millions}m USD")
-
-
-def get(desk):
-    return desk.get(Funding, desk.deal)
-
-
-def state(desk, name="D1"):
-    return get(desk).drawdowns[name].state
-
-
-def figures(desk, name="main"):
-    """Unlocked, paid, approved, available: in whole millions."""
-    funding = get(desk)
-    found = (
-        funding.unlocked(name),
-        funding.paid(name),
-        funding.approved_unsettled(name),
-        funding.available(name),
-    )
-    return tuple(int(amount.value) // 10**6 for amount in found)
-
-
-def revoke(desk, name="C-1", on="2025-07-01"):
-    return desk.data("certificate revoke", certificate=name, ground="Copied", on=on)
+from ledger.domain.funding import OverfundingDeclared
 
 
 def test_a_drawdown_lives_from_request_to_payment(desk):

@@ -7,48 +7,16 @@ from deals import (
     ANN,
     BO,
     REPORTED,
-    draw,
     facility,
     in_effect,
     pay,
     tranche,
     unlocked,
 )
-
-from ledger.domain.funding import Funding
-from ledger.domain.values import Amount
-
-ZERO = Amount.parse("0 USD")
-REQUEST, APPROVE, INSTRUCT, SETTLE = draw()
-YES = {"when": "date_reached", "on": "2025-01-02"}
-
-
-def m(millions):
-    return Amount.parse(f"{millions}m USD")
-
-
-def get(desk):
-    return desk.get(Funding, desk.deal)
-
-
-def state(desk, name="D1"):
-    return get(desk).drawdowns[name].state
-
-
-def figures(desk, name="main"):
-    """Unlocked, paid, approved, available: in whole millions."""
-    funding = get(desk)
-    found = (
-        funding.unlocked(name),
-        funding.paid(name),
-        funding.approved_unsettled(name),
-        funding.available(name),
-    )
-    return tuple(int(amount.value) // 10**6 for amount in found)
-
-
-def revoke(desk, name="C-1", on="2025-07-01"):
-    return desk.data("certificate revoke", certificate=name, ground="Copied", on=on)
+from money import (
+    SETTLE,
+    YES,
+)
 
 
 def paid(desk, amount, **more):

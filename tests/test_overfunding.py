@@ -17,43 +17,19 @@ from deals import (
     tranche,
     unlocked,
 )
+from money import (
+    REQUEST,
+    YES,
+    ZERO,
+    figures,
+    get,
+    m,
+    revoke,
+)
 
 from ledger.commands.decision import Decision
 from ledger.domain.funding import Funding, OverfundingCured, OverfundingDeclared
-from ledger.domain.values import Amount
 from ledger.errors import Refused
-
-ZERO = Amount.parse("0 USD")
-REQUEST, APPROVE, INSTRUCT, SETTLE = draw()
-YES = {"when": "date_reached", "on": "2025-01-02"}
-
-
-def m(millions):
-    return Amount.parse(f"{millions}m USD")
-
-
-def get(desk):
-    return desk.get(Funding, desk.deal)
-
-
-def state(desk, name="D1"):
-    return get(desk).drawdowns[name].state
-
-
-def figures(desk, name="main"):
-    """Unlocked, paid, approved, available: in whole millions."""
-    funding = get(desk)
-    found = (
-        funding.unlocked(name),
-        funding.paid(name),
-        funding.approved_unsettled(name),
-        funding.available(name),
-    )
-    return tuple(int(amount.value) // 10**6 for amount in found)
-
-
-def revoke(desk, name="C-1", on="2025-07-01"):
-    return desk.data("certificate revoke", certificate=name, ground="Copied", on=on)
 
 
 @pytest.fixture

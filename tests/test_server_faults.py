@@ -16,6 +16,7 @@ from conftest import Desk
 from places import places
 from servers import Server, server
 
+from cli.hints import told
 from ledger.application import Ledger
 from ledger.audit.integrity import verify
 from ledger.database import postgres
@@ -240,10 +241,9 @@ def at_commit(desk: Desk, what: Any) -> None:
 def test_a_server_that_goes_while_it_commits(desk: Desk) -> None:
     """Nobody knows: it says so, and with which id to repeat the command."""
     at_commit(desk, [lambda: end_all(desk)])
-    with pytest.raises(
-        OutcomeUnknown, match=r"is not known\. Repeat it with --command-i"
-    ):
+    with pytest.raises(OutcomeUnknown, match=r"is not known\.$") as unknown:
         desk.do("agreement open", **OPENED)
+    assert "is not known. Repeat it with --command-id " in told(unknown.value)
     at_commit(desk, [lambda: end_all(desk)])
     with pytest.raises(OutcomeUnknown, match="Repeat it as it is: its command id is"):
         desk.do("agreement open", **OPENED, command_id="mine")

@@ -97,7 +97,7 @@ def test_a_deal_not_known_yet_says_from_when_it_is(played):
         views.answer("standing", MACHINE, as_of=date(2022, 12, 31))
     with pytest.raises(NotFound, match="known at 2026-01-01"):
         views.answer("standing", MACHINE, known_at=datetime(2026, 1, 1, tzinfo=UTC))
-    with pytest.raises(NotFound, match="accord list"):
+    with pytest.raises(NotFound, match="is not on the record"):
         views.answer("standing", "nobody-knows")
     with pytest.raises(InvalidValue, match="There is no view"):
         view_named("weather")
@@ -336,7 +336,7 @@ def test_a_tampered_row_is_named(tmp_path: Path):
     ):
         with raw(desk.path) as connection:
             connection.execute(statement)
-        with pytest.raises(IntegrityFailure, match="views rebuild"):
+        with pytest.raises(IntegrityFailure, match="what the events give"):
             views.verify()
         views.rebuild()
         views.verify()

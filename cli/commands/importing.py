@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from cli.hints import told
 from cli.input.files import replacing
 from cli.input.manifests import Plan, read_manifest, rejected
 from cli.input.options import DealId, format_option
@@ -267,7 +268,7 @@ def _write_rejects(manifest: Manifest, problems: Problems, place: str) -> None:
     with replacing(place) as out:
         out.writelines(rejected(manifest, problems))
     for line, error in sorted(problems, key=lambda one: one[0])[:SHOWN]:
-        click.echo(f"line {line}: {error}", err=True)
+        click.echo(f"line {line}: {told(error)}", err=True)
     if len(problems) > SHOWN:
         click.echo(f"… and {len(problems) - SHOWN:,} more", err=True)
     click.echo(f"The rejected rows are in {place}.", err=True)

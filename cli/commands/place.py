@@ -6,6 +6,7 @@ from contextlib import closing
 
 import click
 
+from cli.hints import MENDS
 from cli.input.options import formatted, placed
 from cli.screen.output import Sheet, write
 from cli.screen.progress import progress
@@ -86,7 +87,14 @@ def doctor(form: str) -> None:
 
     session().opened = True
     facts = examine(session().db, lag)
-    rows = [{"what": f.name, "found": f.value, "wrong": f.wrong or None} for f in facts]
+    rows = [
+        {
+            "what": f.name,
+            "found": f.value,
+            "wrong": f.wrong + MENDS.get(f.hint, "") or None,
+        }
+        for f in facts
+    ]
     wrong = sum(bool(fact.wrong) for fact in facts)
     whole = {"ok": not wrong, "found": rows}
     write(Sheet(rows, ("what", "found", "wrong"), whole), form)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from cli.hints import told
 from cli.session import session
 from ledger.errors import TryAgain
 
@@ -74,7 +75,9 @@ class _Following:
             except TryAgain as error:
                 if not self._reached:
                     raise
-                click.echo(f"note: {error} Trying again until it is there.", err=True)
+                click.echo(
+                    f"note: {told(error)} Trying again until it is there.", err=True
+                )
                 self._lost = True
                 self._wait_for_it()
 

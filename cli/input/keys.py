@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from cli.hints import told as hinted
 from ledger.errors import AccordError, IntegrityFailure, InvalidValue
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def read_signer(file: str) -> SignerKey:
     try:
         return SignerKey.parse(found)
     except InvalidValue as error:
-        raise InvalidValue(f"{file}: {error}") from None
+        raise InvalidValue(f"{file}: {hinted(error)}") from None
 
 
 def read_verifier(text: str) -> VerifierKey:
@@ -79,7 +80,7 @@ def read_verifier(text: str) -> VerifierKey:
         try:
             return VerifierKey.parse(found)
         except InvalidValue as error:
-            raise InvalidValue(f"{text}: {error}") from None
+            raise InvalidValue(f"{text}: {hinted(error)}") from None
     return VerifierKey.parse(text)
 
 

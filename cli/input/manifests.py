@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from cli.hints import told
 from ledger.commands.registry import Command, Parameter, Request, find, request_of
 from ledger.errors import AccordError, InvalidValue
 
@@ -314,8 +315,8 @@ def rejected(
 
     What was no row is none here either, until somebody mends it.
     """
-    told = {line: str(error) for line, error in problems}
-    bad: list[Row | Lost] = [row for row in manifest.rows if row.line in told]
+    said = {line: told(error) for line, error in problems}
+    bad: list[Row | Lost] = [row for row in manifest.rows if row.line in said]
     bad += manifest.lost
     bad.sort(key=lambda one: one.line)
     if manifest.is_json:
@@ -323,7 +324,7 @@ def rejected(
 
         for one in bad:
             yield (
-                to_json({**one.cells, PROBLEM: told[one.line]})
+                to_json({**one.cells, PROBLEM: said[one.line]})
                 if isinstance(one, Row)
                 else one.cells.encode()
             ) + b"\n"
@@ -339,5 +340,5 @@ def rejected(
             # If it comes again, it ends with what was wrong with it before.
             again = _MISCOUNTED.fullmatch(one.cells[-1])
             cells = one.cells[:-1] if again else one.cells
-        writer.writerow([*cells, told[one.line]])
+        writer.writerow([*cells, said[one.line]])
     yield text.getvalue().encode()

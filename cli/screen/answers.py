@@ -27,9 +27,6 @@ from cli.session import session
 
 if TYPE_CHECKING:
     from projections.engine.answer import Answer
-
-if TYPE_CHECKING:
-    from projections.engine.answer import Answer
     from projections.engine.moment import KnownAt
     from projections.projector import Projections
 

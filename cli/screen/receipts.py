@@ -11,12 +11,10 @@ import click
 from cli.screen.output import Sheet, screen, write
 
 if TYPE_CHECKING:
-    from ledger.record.log import Head
-    from ledger.tlog.verifier import Record
-
-if TYPE_CHECKING:
     from ledger.application import Ledger, Receipt
     from ledger.domain.event import Event
+    from ledger.record.log import Head
+    from ledger.tlog.verifier import Record
 
 COLUMNS: Final = (
     "position",

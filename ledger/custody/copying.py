@@ -112,9 +112,8 @@ def _damaged(
     store: Store, what: str, position: int | None, cause: Exception | None = None
 ) -> NoReturn:
     raise IntegrityFailure(
-        f"{shown(store.engine.url)} {what}; run 'accord verify' there.",
-        position=position,
-    ) from cause
+        f"{shown(store.engine.url)} {what}.", position=position
+    ).hinting("verify-there") from cause
 
 
 def _root(store: Store, size: int) -> bytes:
@@ -143,10 +142,9 @@ def _check_prefix(source: Store, goal: Head, target: Store, stands: Head) -> Non
     if _data(source, other) == _data(target, other):
         raise IntegrityFailure(
             f"{shown(source.engine.url)} and {shown(target.engine.url)} have the same "
-            f"event {other}, and not the same tree; run 'accord verify' on both. "
-            "Nothing was copied.",
+            f"event {other}, and not the same tree. Nothing was copied.",
             position=other,
-        )
+        ).hinting("verify-both")
     raise ImportRejected(
         f"The two records part at event {other}: {shown(target.engine.url)} is no "
         f"earlier state of {shown(source.engine.url)}. Nothing was copied; choose "

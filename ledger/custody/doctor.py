@@ -24,7 +24,7 @@ def examine(url: str, lag: Lag) -> list[Fact]:
             schema = known_schema(store.engine)
             facts = [
                 Fact("ledger", shown(store.engine.url)),
-                Fact("schema", str(schema), _wrong_schema(connection, schema)),
+                _schema(connection, schema),
                 *_record(connection),
                 *database_of(store.engine).health(connection),
             ]
@@ -33,13 +33,14 @@ def examine(url: str, lag: Lag) -> list[Fact]:
         store.close()
 
 
-def _wrong_schema(connection: Connection, schema: int) -> str:
+def _schema(connection: Connection, schema: int) -> Fact:
     if schema < SCHEMA:
-        return f"older than {SCHEMA}; run 'accord migrate'"
+        return Fact("schema", str(schema), f"older than {SCHEMA}", "migrate")
     revision = revision_of(connection)
-    if revision != str(schema):
-        return f"the migrations say {revision}; restore the ledger from a backup"
-    return ""
+    if revision == str(schema):
+        return Fact("schema", str(schema))
+    wrong = f"the migrations say {revision}; restore the ledger from a backup"
+    return Fact("schema", str(schema), wrong)
 
 
 def _record(connection: Connection) -> list[Fact]:

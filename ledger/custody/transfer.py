@@ -73,18 +73,17 @@ def stored_lines(
             break
         if not isinstance(data, bytes) or b"\n" in data:
             raise IntegrityFailure(
-                f"Event {position} is not stored as the bytes of one line; "
-                "run 'accord verify'.",
+                f"Event {position} is not stored as the bytes of one line.",
                 position=position,
-            )
+            ).hinting("verify")
         yield data
         if position % CHUNK == 0:
             progress(position, size)
         expected += 1
     if expected <= size:
         raise IntegrityFailure(
-            f"Event {expected} is missing; run 'accord verify'.", position=expected
-        )
+            f"Event {expected} is missing.", position=expected
+        ).hinting("verify")
     progress(size, size)
 
 
@@ -143,14 +142,13 @@ def _skip_known(
         if not found[1].startswith(b"{"):
             raise ImportRejected(
                 f"Line {found[0]} is no event: this is no export of a ledger. Nothing "
-                "was imported. A table of systems is for 'accord system import'."
-            )
+                "was imported."
+            ).hinting("manifest")
         if _line(*found) != data:
             raise ImportRejected(
                 f"Line {position} differs from event {position} of this ledger: the "
-                "two records part there. Nothing was imported; restore the file into "
-                "an empty ledger with --db to compare them."
-            )
+                "two records part there. Nothing was imported."
+            ).hinting("restore")
         last = data
     return decode(last, position=size).provenance.command_id if last else None
 

@@ -44,11 +44,15 @@ class HeadRows(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """One line of what `doctor` finds; `wrong` says what to do where it is not right."""
+    """One line of what is found; `wrong` says what to do where it is not right.
+
+    Where that is a command, `hint` names it.
+    """
 
     name: str
     value: str
     wrong: str = ""
+    hint: str = ""
 
 
 class Waker:

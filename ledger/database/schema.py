@@ -71,9 +71,8 @@ def known_schema(engine: Engine) -> int:
     """The version of a ledger's tables; LedgerUnavailable for none, or a newer one."""
     schema, where = schema_of(engine), shown(engine.url)
     if schema is None:
-        raise LedgerUnavailable(
-            f"{where} is a database, but not a ledger. "
-            "Name another with --db, or make one with 'accord init'."
+        raise LedgerUnavailable(f"{where} is a database, but not a ledger.").hinting(
+            "no-ledger"
         )
     if schema > SCHEMA:
         raise LedgerUnavailable(
@@ -90,6 +89,5 @@ def check_schema(engine: Engine) -> None:
     if schema < SCHEMA:
         raise LedgerUnavailable(
             f"{shown(engine.url)} has schema {schema}, which is older than the "
-            f"{SCHEMA} that this version of accord reads and writes. Bring it up to "
-            "date with 'accord migrate'; what is recorded stays as it is."
-        )
+            f"{SCHEMA} that this version of accord reads and writes."
+        ).hinting("migrate")

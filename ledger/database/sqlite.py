@@ -285,9 +285,8 @@ def _check_file(file: Path, *, create: bool) -> None:
                 raise LedgerUnavailable(f"{file} is not a file, so not a ledger.")
             return
         if not create:
-            raise LedgerUnavailable(
-                f"There is no ledger at {file}. Make one with 'accord init', "
-                "or name another with --db."
+            raise LedgerUnavailable(f"There is no ledger at {file}.").hinting(
+                "no-ledger"
             )
         if not file.parent.is_dir():
             raise LedgerUnavailable(f"The folder {file.parent} does not exist.")

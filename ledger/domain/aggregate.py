@@ -369,9 +369,7 @@ def fold_on(aggregate: A, history: Sequence[Event[Any]]) -> A:
 def not_found(kind: type[Aggregate], ids: tuple[str, ...]) -> NotFound:
     """What to raise where an aggregate is not on the record."""
     if kind.kind == "agreement":
-        return NotFound(
-            f"Deal {ids[0]!r} is not on the record; 'accord list' shows those that are."
-        )
+        return NotFound(f"Deal {ids[0]!r} is not on the record.").hinting("deals")
     name = kind.kind.capitalize()
     if kind.kind in {"system", "slot"}:
         return NotFound(f"{name} {'/'.join(ids)!r} is not on the record.")

@@ -120,9 +120,8 @@ def write_bundle(
     if (record.origin, record.root) != (origin, told.root):
         raise IntegrityFailure(
             f"The first {size} events of this ledger have the root {record.root.hex()}, "
-            f"and its tree says {told.root.hex()}: one of the two was altered. "
-            "Run 'accord verify'."
-        )
+            f"and its tree says {told.root.hex()}: one of the two was altered."
+        ).hinting("verify")
     return record
 
 
@@ -161,9 +160,8 @@ def _checked(
             evidence.write(record.take(data))
         except NotWhole as fault:
             raise IntegrityFailure(
-                f"The record is not whole: {fault}. Run 'accord verify'.",
-                position=record.size + 1,
-            ) from fault
+                f"The record is not whole: {fault}.", position=record.size + 1
+            ).hinting("verify") from fault
         leaves.write(record.leaf)
         yield data + b"\n"
 

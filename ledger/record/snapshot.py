@@ -3,8 +3,8 @@
 A cache beside the record, of this release of accord alone: a row for each part, and one
 that says which version of the stream they are of. The append that takes a stream past
 a multiple of `EVERY` writes the parts that changed since the snapshot before, in its
-own transaction. A decision reads the parts that it looks at, and no others. `accord
-verify --views` folds each stream anew and compares.
+own transaction. A decision reads the parts that it looks at, and no others. Verifying
+the views folds each stream anew and compares.
 """
 
 from __future__ import annotations
@@ -277,9 +277,8 @@ def _compare(store: Reads, stream: str, version: int, found: dict[str, bytes]) -
             return
         what = f"{what}, part {key},"
     raise IntegrityFailure(
-        f"{what} is not what its events give; no event is damaged. "
-        "'accord views rebuild' drops it."
-    )
+        f"{what} is not what its events give; no event is damaged."
+    ).hinting("drop-snapshots")
 
 
 @cache

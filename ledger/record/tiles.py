@@ -34,9 +34,9 @@ class Tiles:
             start, many = (first << base) + 1, count << base
             raise IntegrityFailure(
                 f"The tree's nodes over events {start} to {start + many - 1} are "
-                "damaged or missing; run 'accord verify'.",
+                "damaged or missing.",
                 position=start,
-            )
+            ).hinting("verify")
         return complete_root(found)
 
     def _leaves(self, first: int, count: int) -> list[bytes]:

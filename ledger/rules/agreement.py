@@ -98,8 +98,8 @@ def state_allows(world: World, event: Event[Any]) -> None:
             "AGR-14",
             f"{event.deal} is {agreement.state}; "
             f"{event.provenance.command!r} needs {' or '.join(sorted(needed))}.",
-            todo=f"'accord show {event.deal}' tells where it stands.",
-        )
+            todo="Its standing tells more.",
+        ).hinting("show", deal=event.deal)
 
 
 @rule("AGR-02", LoiSigned, DefinitiveSigned)

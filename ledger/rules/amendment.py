@@ -113,7 +113,7 @@ def unlocked_stays_unlocked(world: World, event: Event[Any]) -> None:
             raise Refused(
                 "AGR-08",
                 f"This would lock {unlocked - cap} already unlocked.",
-                todo="Mark the change as a re-lock: propose it with --relock.",
+                todo="Mark the change as a re-lock: propose it with 'relock'.",
             )
 
 

@@ -28,7 +28,7 @@ def late_entries_give_a_reason(world: World, event: Event[Any]) -> None:
             "REC-04",
             f"Period {period} is closed, and {event.on} lies in it. "
             "Give a reason; the entry will be reported as late.",
-            todo="Say why with --reason, or record it on a day that is still open.",
+            todo="Say why in 'reason', or record it on a day that is still open.",
         )
 
 
@@ -76,7 +76,7 @@ def period_is_closed_once_after_its_end(world: World, event: Event[Any]) -> None
         raise Refused(
             "REC-14",
             f"Period {name} is not on the record; known: {known}.",
-            todo="Open it first with 'accord period open'.",
+            todo="Open it first with 'period open'.",
         )
     if period.closed_on is not None:
         raise Refused("REC-14", f"Period {name} was closed on {period.closed_on}.")

@@ -68,8 +68,8 @@ def certificate_state_allows(world: World, event: Event[Any]) -> None:
         "CER-07",
         f"Certificate {certificate.name} is {certificate.state}; "
         f"{event.provenance.command!r} needs {' or '.join(sorted(needed))}.",
-        todo=f"'accord history {event.deal}' tells how it came there.",
-    )
+        todo="Its history tells how it came there.",
+    ).hinting("history", deal=event.deal)
 
 
 def _confirms(certificate: Certificate, event: Event[Any]) -> bool:
@@ -196,7 +196,7 @@ def certified_by_the_formula(world: World, event: Event[Any]) -> None:
             "CER-03",
             f"{issued.certified} certified; {len(systems)} systems of {rated_w} W come "
             f"to {certified} on the basis {terms.capacity_basis}.",
-            todo="Leave --certified out, or draft the certificate anew.",
+            todo="Leave 'certified' out, or draft the certificate anew.",
         )
 
 

@@ -15,5 +15,5 @@ def not_before(event: Event[Any], day: date | None, what: str) -> None:
         raise Refused(
             "REC-12",
             f"{event.on} is before {what} on {day}, which this relies on.",
-            todo="Give the day on which it really was so with --effective-on.",
+            todo="Give the day on which it really was so as 'effective_on'.",
         )

@@ -289,7 +289,7 @@ def value_date_is_a_business_day_after_notice(world: World, event: Event[Any]) -
             "FND-07",
             f"The terms count business days in the calendar {name}, which is not on "
             "the record.",
-            todo=f"Record it: accord calendar record-holidays {event.deal} {name}.",
+            todo=f"Record it with 'calendar record-holidays', as {name}.",
         )
     value_on, earliest = event.data.value_on, calendar.after(event.on, days)
     if value_on < earliest:

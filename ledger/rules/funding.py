@@ -305,7 +305,7 @@ def commitment_covers_its_tranches(world: World, event: Event[Any]) -> None:
         raise Refused(
             "FND-02",
             f"Tranches total {total}; commitment would be {event.data.new}.",
-            todo="Cancel a tranche first, or amend the commitment with --relock.",
+            todo="Cancel a tranche first, or amend the commitment with 'relock'.",
         )
 
 

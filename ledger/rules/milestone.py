@@ -101,8 +101,8 @@ def milestone_state_allows(world: World, event: Event[Any]) -> None:
         "MIL-07",
         f"Milestone {milestone.name} is {milestone.state}; "
         f"{event.provenance.command!r} needs {' or '.join(sorted(needed))}.",
-        todo=f"'accord history {event.deal}' tells how it came there.",
-    )
+        todo="Its history tells how it came there.",
+    ).hinting("history", deal=event.deal)
 
 
 @rule("MIL-01", Agreed)

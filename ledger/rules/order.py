@@ -219,7 +219,7 @@ def second_life_has_a_reason(world: World, event: Event[Any]) -> None:
             "UNT-14",
             f"System {system.system} was decommissioned under {system.deal} "
             f"on {system.state_on}.",
-            todo="Say with --reason why it is registered again.",
+            todo="Say in 'reason' why it is registered again.",
         )
     not_before(event, system.state_on, "the decommissioning")
 

@@ -39,7 +39,7 @@ def confirmed_by_a_primary_text(_: World, event: Event[Any]) -> None:
         raise Refused(
             "REC-13",
             f"It is called confirmed, and rests on no primary text: {grades}.",
-            todo="Cite a text of grade P too, or leave --status out: it is reported.",
+            todo="Cite a text of grade P too, or leave 'status' out: it is reported.",
         )
 
 
@@ -53,5 +53,5 @@ def document_is_attached(_: World, event: Event[Any]) -> None:
             "REC-07",
             f"{event.data.tag()} needs evidence of the kind {needed!r}, grade P; "
             f"attached: {', '.join(str(item.kind) for item in attached) or 'none'}.",
-            todo=f'Attach it: --evidence \'[{{"title": "…", "kind": "{needed}"}}]\'.',
-        )
+            todo="Attach it.",
+        ).hinting("evidence", kind=needed)

@@ -34,7 +34,7 @@ def request_is_sound(world: World, event: Event[Any]) -> None:
         raise Refused(
             "REC-02",
             "A reversal without a reason explains nothing.",
-            todo="Say why with --reason.",
+            todo="Say why in 'reason'.",
         )
     positions = [target.position for target in event.data.targets]
     if len(set(positions)) < max(1, len(positions)):
@@ -50,8 +50,8 @@ def _check_target(world: World, event: Event[Any], target: Target) -> None:
         raise Refused(
             "REC-02",
             f"Entry {target.position} is {where}, not of {event.deal}.",
-            todo="'accord history' shows the entries of each deal.",
-        )
+            todo="The history shows the entries of each deal.",
+        ).hinting("entries")
     if (entry.stream, entry.version, entry.data.tag()) != (
         target.stream,
         target.version,
@@ -127,8 +127,8 @@ def reversed_once_with_all_that_relies_on_it(world: World, event: Event[Any]) ->
     raise Refused(
         "REC-02",
         f"{which} {have} later entries that rely on it: {'; '.join(named)}.",
-        todo="Reverse them first, or together: request the reversal with "
-        "--with-reliant.",
+        todo="Reverse them first, or together: request the reversal "
+        "with 'with_reliant'.",
     )
 
 

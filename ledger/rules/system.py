@@ -144,7 +144,7 @@ def dates_never_go_back(world: World, event: Event[Any]) -> None:
         raise Refused(
             "UNT-04",
             f"{_deed(event)} {event.on} is before {_last(system)} {last}.",
-            todo="Give the day on which it really was so with --effective-on.",
+            todo="Give the day on which it really was so as 'effective_on'.",
         )
 
 
@@ -281,7 +281,7 @@ def rating_is_plausible(world: World, event: Event[Any]) -> None:
             "UNT-11",
             f"{system.system} drew {measured}, which is more than {tolerance} of "
             f"the rating away from {rated}.",
-            todo="Say with --reason why it is accepted all the same.",
+            todo="Say in 'reason' why it is accepted all the same.",
         )
 
 

@@ -195,8 +195,8 @@ def _parts(text: str) -> tuple[str, str, str]:
     name, _, rest = text.partition("+")
     key_id, _, encoded = rest.partition("+")
     if not _NAME.fullmatch(name) or not encoded:
-        raise InvalidValue(
-            f"{text!r} is not a key. Write NAME+KEYID+KEY, as 'accord key new' prints it."
+        raise InvalidValue(f"{text!r} is not a key. Write NAME+KEYID+KEY.").hinting(
+            "key"
         )
     return name, key_id, encoded
 

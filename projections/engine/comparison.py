@@ -75,8 +75,8 @@ def _compare_past(connection: Connection, folding: Folding) -> None:
 def _wrong(view: View, deal: str, key: str) -> IntegrityFailure:
     return IntegrityFailure(
         f"View {view.name}, deal {deal}, row {key}: the stored row is "
-        "not what the events give. 'accord views rebuild' makes it anew."
-    )
+        "not what the events give."
+    ).hinting("rebuild")
 
 
 def _compare_days(connection: Connection, fresh: Days) -> None:
@@ -86,6 +86,5 @@ def _compare_days(connection: Connection, fresh: Days) -> None:
     ]
     if [list(map(tuple, found)) for found in kept_days(connection)] != expected:
         raise IntegrityFailure(
-            "Which entries came late is not what the events give. "
-            "'accord views rebuild' finds it anew."
-        )
+            "Which entries came late is not what the events give."
+        ).hinting("rebuild")

@@ -15,6 +15,8 @@ from sqlalchemy.engine import Connection
 
 from ledger.clock import stamp_time
 from ledger.database.tables import events
+from ledger.domain.aggregate import not_found
+from ledger.domain.agreement import Agreement
 from ledger.errors import NotFound
 from ledger.record.log import read_head
 from ledger.record.store import Store
@@ -119,9 +121,7 @@ class Moment:
             ).where(events.c.deal == deal)
         ).one()
         if effective is None:
-            raise NotFound(
-                f"Deal {deal!r} is not on the record; 'accord list' shows those that are."
-            )
+            raise not_found(Agreement, (deal,))
         asked = []
         if self.as_of:
             asked.append(f"as of {self.as_of}")
