@@ -103,9 +103,10 @@ class Aggregate:
         if event.provenance.status != "confirmed" and event.is_claim:
             self._hold(Claim.of(event))
             return
-        if self.claims:
+        claims = self.claims
+        if claims:
             subject = event.data.subject()
-            for claim in self.claims:
+            for claim in claims:
                 if claim.subject == subject:
                     self._spend(claim)
         event.data.apply(self, event)
@@ -324,7 +325,8 @@ class Parted(Aggregate):
         else:
             self.parts.touched.add(head.key)
         head.entries += 1
-        head.last_on = max(head.last_on, event.on)
+        if event.provenance.effective_on > head.last_on:
+            head.last_on = event.on
 
     def _hold(self, claim: Claim) -> None:
         self._claims = None

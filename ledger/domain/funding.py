@@ -833,9 +833,12 @@ class Funding(Parted):
         approved = (new == _APPROVED) - (old == _APPROVED)
         paid = (new == _PAID) - (old == _PAID)
         if total is not None:
-            total.asked = _moved(total.asked, net, (new > 0) - (old > 0))
-            total.approved = _moved(total.approved, net, approved)
-            total.paid = _moved(total.paid, net, paid)
+            if (new > 0) != (old > 0):
+                total.asked = _moved(total.asked, net, new - old)
+            if approved:
+                total.approved = _moved(total.approved, net, approved)
+            if paid:
+                total.paid = _moved(total.paid, net, paid)
         drawn = approved + paid
         if drawn or paid:
             for part in asked.allocations:
@@ -844,10 +847,13 @@ class Funding(Parted):
                     share = part.amount
                     if drawdown.returned:
                         share = drawdown.of_tranche(part.tranche)
-                    held.drawn = _moved(held.drawn, share, drawn)
-                    held.paid = _moved(held.paid, share, paid)
+                    if drawn:
+                        held.drawn = _moved(held.drawn, share, drawn)
+                    if paid:
+                        held.paid = _moved(held.paid, share, paid)
 
     def _note_step(self, drawdown: Drawdown, opened: int) -> None:
+        """Note how many drawdowns are under way, and the day of the last step."""
         asked, step = drawdown.asked, drawdown.steps[-1]
         total = self._total(asked.facility, asked.amount.unit)
         if total is not None:
@@ -1018,8 +1024,6 @@ def _untouched(tranche: str, unit: str) -> Held:
 
 
 def _moved(total: Amount, amount: Amount, sign: int) -> Amount:
-    if not sign:
-        return total
     return total + amount if sign > 0 else total - amount
 
 

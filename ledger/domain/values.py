@@ -36,6 +36,8 @@ _WATTS: Final = {"W": 1, "kW": 10**3, "MW": 10**6, "GW": 10**9}
 # Wide enough that no sum, product or quotient of this ledger is ever rounded
 # by the context: 10^30 in minor units leaves 58 digits for a ratio.
 _EXACT: Final = Context(prec=100)
+_ADD: Final = _EXACT.add
+_SUBTRACT: Final = _EXACT.subtract
 _MOST_DIGITS: Final = 30
 
 
@@ -153,11 +155,13 @@ class Amount(_Value):
         return other.value
 
     def __add__(self, other: Amount) -> Amount:
-        return Amount(_EXACT.add(self.value, self._same(other)), self.unit)
+        value = other.value if other.unit == self.unit else self._same(other)
+        return Amount(_ADD(self.value, value), self.unit)
 
     def __sub__(self, other: Amount) -> Amount:
         """Subtract; the result may be negative and is then for showing only."""
-        return Amount(_EXACT.subtract(self.value, self._same(other)), self.unit)
+        value = other.value if other.unit == self.unit else self._same(other)
+        return Amount(_SUBTRACT(self.value, value), self.unit)
 
     def __lt__(self, other: Amount) -> bool:
         return self.value < self._same(other)
