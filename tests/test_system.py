@@ -459,18 +459,17 @@ def test_a_certificate_counts_a_rack_beyond_its_deal(desk):
 
 
 def test_a_reported_acceptance_counts_for_nothing(desk):
-    """FND-15: it stands without a test; confirmed later, it needs all that it needs."""
+    """FND-15: it is told without a test; confirmed later, it needs all that it needs."""
     fleet(desk, "energised")
     take(desk, "accepted", actor="eve@press", status="reported")
-    system = rack(desk)
-    assert system.state == "accepted"
-    assert not system.accepted_status_confirmed
-    assert not system.in_service
+    assert (rack(desk).state, rack(desk).told.state) == ("energised", "accepted")
+    assert not rack(desk).in_service
     desk.refuses("UNT-02", **line("accepted"), status="reported")
     desk.refuses("UNT-09", **line("accepted"))
     take(desk, "tested", on="2025-04-15")
     take(desk, "accepted")
     assert rack(desk).in_service
+    assert not rack(desk).claims
     desk.refuses("UNT-02", **line("accepted"))
 
 
@@ -481,15 +480,28 @@ def test_a_reported_test_carries_no_acceptance(desk):
     desk.refuses("UNT-09", **line("accepted"))
 
 
-def test_a_reported_return_adds_no_capacity(desk):
-    """FND-15: what takes capacity away holds at once; what adds it, when confirmed."""
-    fleet(desk, "accepted")
-    act(desk, "quarantine", ground="Rumour", on="2025-05-01", status="reported")
-    assert not rack(desk).in_service
-    act(desk, "return-to-service", on="2025-05-02", status="reported")
-    assert not rack(desk).in_service
-    act(desk, "return-to-service", on="2025-05-03")
+def test_what_is_reported_moves_no_system(desk):
+    """A reported shipment, outage or derating is told, and takes or adds nothing."""
+    fleet(desk)
+    keys = {"actor": "eve@press", "status": "reported"}
+    act(desk, "ship", shipment="SH-1", on="2025-04-01", **keys)
+    assert (rack(desk).state, rack(desk).told.state) == ("allocated", "shipped")
+    desk.refuses("UNT-02", **line("received"))
+    advance(desk, "accepted")
+    act(desk, "quarantine", ground="Rumour", on="2025-05-01", **keys)
     assert rack(desk).in_service
+    assert rack(desk).told.outage == "quarantined"
+    act(desk, "return-to-service", on="2025-05-02", **keys)
+    act(desk, "derate", new="180 kW", on="2025-05-03", **keys)
+    told = rack(desk).told
+    assert (told.in_service, told.rated) == (True, Power.parse("180 kW"))
+    assert (rack(desk).in_service, rack(desk).rated) == (True, Power.parse("190 kW"))
+    act(desk, "quarantine", ground="Alarm", on="2025-05-04")
+    assert not rack(desk).in_service
+    assert [one.subject for one in rack(desk).claims] == [
+        "system.returned_to_service",
+        "system.derated",
+    ]
 
 
 def test_a_place_raced_by_two_writers_holds_one(desk):

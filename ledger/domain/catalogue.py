@@ -36,6 +36,7 @@ EVENTS_OF: Final[dict[type[Aggregate], tuple[type[EventData], ...]]] = {
 """The events of each kind of aggregate."""
 PARTS_OF: Final[dict[type[Aggregate], tuple[type[Part], ...]]] = {
     funding.Funding: funding.PARTS,
+    order.Order: order.PARTS,
 }
 """What the state of an aggregate of many parts is made of."""
 

@@ -277,19 +277,8 @@ class _Facts:
             day, parties = order.placed_on, node.earning_parties
             earns = not parties or order.earning_party in parties
             if order.confirmed and earns and day is not None and self.reached(day):
-                watts = sum(
-                    line.rated.watts * _kept(order, line.line, line.quantity)
-                    for line in order.lines.values()
-                )
-                found.append(_Step(day, watts, f"{order.id}@{order.version}"))
+                found.append(_Step(day, order.watts, order.ref))
         return sorted(found)
-
-
-def _kept(order: Order, line: int, quantity: int) -> int:
-    """How many systems of a line count: of a cancelled order, those allocated."""
-    if order.state == "cancelled":
-        return len(order.allocated.get(line, ()))
-    return quantity
 
 
 def _since(

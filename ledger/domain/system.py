@@ -4,9 +4,8 @@ A system is known by manufacturer and serial wherever it is, so its stream is
 `system/MANUFACTURER/SERIAL`: it is registered once, whoever writes at the same moment.
 Its watts are the SKU's rating until acceptance, and frozen from acceptance on.
 
-Every step may be a report. What takes capacity away (quarantine, return, derating)
-holds as soon as it is reported; what adds it (acceptance, the return to service)
-counts only once it is confirmed.
+Of systems there are very many: each is one part, with watts as numbers, and with one
+text for what many of them have in common.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from datetime import date
 from sys import intern
 from typing import Any, Final, Literal, NamedTuple, get_args
 
-from ledger.domain.aggregate import Plain
+from ledger.domain.aggregate import Single
 from ledger.domain.event import Event, EventData
 from ledger.domain.values import Id, Power, SystemId
 
@@ -35,13 +34,27 @@ SystemState = Literal[
 Outage = Literal["quarantined", "in_rma"]
 STATES: Final = (*get_args(SystemState)[1:], *get_args(Outage))
 """Every state in which a system can be shown; an outage stands in place of a state."""
+LADDER: Final = ("shipped", "received", "installed", "energised", "accepted")
+"""The rungs of delivery, from the lowest; each counts what the next one counts."""
 LEFT: Final = frozenset({"rejected", "returned", "replaced", "decommissioned"})
 """The states in which a system is out of its place and of the outage it was in."""
+NOT_HERE: Final = frozenset({"none", "decommissioned"})
+"""The states in which a system can be registered."""
+# How far up the ladder a system that is out still counts, if it came that far: what
+# went back was shipped.
+_COUNTS_TO: Final = {
+    "rejected": "received",
+    "returned": "shipped",
+    "decommissioned": "shipped",
+    "in_rma": "shipped",
+    "quarantined": "energised",
+}
 
 
 class Registered(EventData, tag="system.registered"):
     """A system was allocated to an order line, by its serial."""
 
+    about = ()
     order: Id
     line: int
     sku: Id
@@ -58,53 +71,58 @@ class Registered(EventData, tag="system.registered"):
 class Shipped(EventData, tag="system.shipped"):
     """The system left the maker."""
 
+    about = ()
     shipment: Id
     carrier: str | None = None
 
     def apply(self, system: System, event: Event[Any]) -> None:
         system.enter("shipped", event)
-        system.shipment = self.shipment
+        system.shipment = _shared(self.shipment)
 
 
 class Received(EventData, tag="system.received"):
     """The system arrived at a site."""
 
+    about = ()
     site: Id
     condition: str = "good"
 
     def apply(self, system: System, event: Event[Any]) -> None:
         system.enter("received", event)
-        system.site = self.site
+        system.site = _shared(self.site)
         system.received_on = event.on
 
 
 class Installed(EventData, tag="system.installed"):
     """The system was installed in its place in a hall."""
 
+    about = ()
     hall: Id
     place: Id
 
     def apply(self, system: System, event: Event[Any]) -> None:
         system.enter("installed", event)
-        system.slot = (system.site, self.hall, self.place)
+        system.slot = (system.site, _shared(self.hall), _shared(self.place))
         system.installed_by = intern(event.provenance.actor)
 
 
 class Energised(EventData, tag="system.energised"):
     """The system was put under power, and its draw measured."""
 
+    about = ()
     feed: Id
     measured: Power
     power_profile: str | None = None
 
     def apply(self, system: System, event: Event[Any]) -> None:
         system.enter("energised", event)
-        system.measured = self.measured
+        system.measured_w = self.measured.watts
 
 
 class AcceptanceTested(EventData, tag="system.tested"):
     """An acceptance test was run on the system."""
 
+    about = ("suite", "suite_version")
     suite: Id
     suite_version: str
     soak_hours: int
@@ -116,10 +134,9 @@ class AcceptanceTested(EventData, tag="system.tested"):
         system.tests = (
             *system.tests,
             TestRun(
-                suite=self.suite,
+                suite=_shared(self.suite),
                 soak_hours=self.soak_hours,
                 passed=self.passed,
-                confirmed=event.confirmed,
                 on=event.on,
                 actor=intern(event.provenance.actor),
                 version=event.version,
@@ -130,18 +147,19 @@ class AcceptanceTested(EventData, tag="system.tested"):
 class Accepted(EventData, tag="system.accepted"):
     """The accepting party accepted the system; its watts are frozen here."""
 
+    about = ()
     rated: Power
     test: str
 
     def apply(self, system: System, event: Event[Any]) -> None:
         system.enter("accepted", event)
-        system.rated = self.rated
-        system.accepted_status_confirmed = event.confirmed
+        system.rated_w = self.rated.watts
 
 
 class Rejected(EventData, tag="system.rejected"):
     """The accepting party rejected the system."""
 
+    about = ()
     ground: str
 
     def apply(self, system: System, event: Event[Any]) -> None:
@@ -151,6 +169,7 @@ class Rejected(EventData, tag="system.rejected"):
 class Quarantined(EventData, tag="system.quarantined"):
     """The system was set aside until a doubt is cleared."""
 
+    about = ()
     ground: str
 
     def apply(self, system: System, event: Event[Any]) -> None:
@@ -160,6 +179,7 @@ class Quarantined(EventData, tag="system.quarantined"):
 class ComponentReplaced(EventData, tag="system.component_replaced"):
     """A component of the system was exchanged."""
 
+    about = ("component", "old_serial", "new_serial")
     component: str
     old_serial: Id
     new_serial: Id
@@ -183,15 +203,15 @@ class ReturnedToService(EventData, tag="system.returned_to_service"):
     """The system came back into service after repair or quarantine."""
 
     def apply(self, system: System, event: Event[Any]) -> None:
-        if event.confirmed:
-            system.outage = None
-            system.outage_since = None
-            system.moved_on = event.on
+        system.outage = None
+        system.outage_since = None
+        system.moved_on = event.on
 
 
 class ReturnedToMaker(EventData, tag="system.returned"):
     """The system went back to the maker for good."""
 
+    about = ()
     ground: str
 
     def apply(self, system: System, event: Event[Any]) -> None:
@@ -201,11 +221,12 @@ class ReturnedToMaker(EventData, tag="system.returned"):
 class Replaced(EventData, tag="system.replaced"):
     """Another serial took the system's place; only that one can count."""
 
+    about = ()
     by: SystemId
 
     def apply(self, system: System, event: Event[Any]) -> None:
         system.enter("replaced", event)
-        system.replaced_by = self.by
+        system.replaced_by = _shared(self.by)
 
 
 class Derated(EventData, tag="system.derated"):
@@ -215,12 +236,14 @@ class Derated(EventData, tag="system.derated"):
     new: Power
 
     def apply(self, system: System, event: Event[Any]) -> None:
-        system.rated = self.new
+        system.rated_w = self.new.watts
+        system.derated_on = event.on
 
 
 class Decommissioned(EventData, tag="system.decommissioned"):
     """The system was taken out of service for good."""
 
+    about = ()
     ground: str
 
     def apply(self, system: System, event: Event[Any]) -> None:
@@ -234,8 +257,8 @@ class SystemCertified(EventData, tag="system.certified"):
     watts: Power
 
     def apply(self, system: System, event: Event[Any]) -> None:
-        system.certificate = self.certificate
-        system.certificate_deal = intern(str(event.deal))
+        system.certificate = _shared(self.certificate)
+        system.certificate_deal = _shared(event.deal)
 
 
 class SystemDecertified(EventData, tag="system.decertified"):
@@ -254,82 +277,103 @@ class TestRun(NamedTuple):
     suite: str
     soak_hours: int
     passed: bool
-    confirmed: bool
     on: date
     actor: str
     version: int
 
 
-class System(Plain):
-    """A rack. Stream `system/MANUFACTURER/SERIAL`; `deal` is the one it is under."""
+class System(Single, tag="system"):
+    """A rack. Stream `system/MANUFACTURER/SERIAL`; `deal` is the one it is under.
 
-    __slots__ = (
-        "accepted_status_confirmed",
-        "certificate",
-        "certificate_deal",
-        "component_replaced",
-        "installed_by",
-        "line",
-        "measured",
-        "moved_on",
-        "order",
-        "outage",
-        "outage_since",
-        "rated",
-        "received_on",
-        "replaced_by",
-        "replaces",
-        "shipment",
-        "site",
-        "sku",
-        "sku_version",
-        "slot",
-        "state",
-        "state_on",
-        "tests",
-    )
+    `of_line_w` is what its line of the order counts for it.
+    """
+
     kind = "system"
     scoped = False
 
-    def __init__(self, stream: str) -> None:
-        super().__init__(stream)
-        self.state: SystemState = "none"
-        self.state_on: date = date.min
-        self.moved_on: date = date.min
-        self.order = ""
-        self.line = 0
-        self.sku = ""
-        self.sku_version = 0
-        self.rated = Power(0)
-        self.measured: Power | None = None
-        self.shipment: str | None = None
-        self.site = ""
-        self.received_on: date | None = None
-        self.slot: tuple[str, str, str] | None = None
-        self.installed_by: str | None = None
-        self.tests: tuple[TestRun, ...] = ()
-        self.component_replaced: tuple[date, int] | None = None
-        self.outage: Outage | None = None
-        self.outage_since: date | None = None
-        self.replaces: str | None = None
-        self.replaced_by: str | None = None
-        self.certificate: str | None = None
-        self.certificate_deal: str | None = None
-        self.accepted_status_confirmed = False
+    state: SystemState = "none"
+    state_on: date = date.min
+    moved_on: date = date.min
+    order: str = ""
+    line: int = 0
+    sku: str = ""
+    sku_version: int = 0
+    gpu_packages: int = 0
+    gpu_dies: int = 0
+    rated_w: int = 0
+    of_line_w: int = 0
+    derated_on: date | None = None
+    measured_w: int | None = None
+    shipment: str | None = None
+    site: str = ""
+    received_on: date | None = None
+    slot: tuple[str, str, str] | None = None
+    installed_by: str | None = None
+    tests: tuple[TestRun, ...] = ()
+    component_replaced: tuple[date, int] | None = None
+    outage: Outage | None = None
+    outage_since: date | None = None
+    replaces: str | None = None
+    replaced_by: str | None = None
+    certificate: str | None = None
+    certificate_deal: str | None = None
 
     @property
     def system(self) -> str:
         """Manufacturer and serial, as a user writes them."""
-        return self.id.partition("/")[2]
+        return self.key
+
+    @property
+    def rated(self) -> Power:
+        """Its watts: the SKU's rating, or what it was accepted or derated at."""
+        return Power(self.rated_w)
+
+    @property
+    def measured(self) -> Power | None:
+        """What it was measured to draw, once energised."""
+        return None if self.measured_w is None else Power(self.measured_w)
 
     @property
     def in_service(self) -> bool:
-        """Whether it is accepted, confirmed, and neither set aside nor in repair."""
-        return (
-            self.state == "accepted"
-            and self.accepted_status_confirmed
-            and self.outage is None
-        )
+        """Whether it is accepted, and neither set aside nor in repair."""
+        return self.state == "accepted" and self.outage is None
+
+    @property
+    def in_service_w(self) -> int:
+        """The watts that it is in service with."""
+        return self.rated_w if self.in_service else 0
+
+    @property
+    def shown_state(self) -> str:
+        """Where it is: the outage that it is in, else how far it came."""
+        return self.outage or self.state
+
+    @property
+    def since(self) -> date:
+        """The day from which it stands as it is shown."""
+        return max(self.moved_on, self.derated_on or date.min)
+
+    @property
+    def rung(self) -> str:
+        """The highest rung of delivery at which it counts; empty where at none.
+
+        What is out counts as far as it came, and no further than its outage allows.
+        What was replaced counts nowhere: another serial stands in its place.
+        """
+        if self.replaced_by is not None:
+            return ""
+        if self.state == "decommissioned" and self.shipment is None:
+            return ""
+        most = _COUNTS_TO.get(self.outage or self.state, self.state)
+        if self.outage is None or self.state not in LADDER:
+            return most if most in LADDER else ""
+        return min(most, self.state, key=LADDER.index)
+
+    @property
+    def beyond_w(self) -> int:
+        """What its own watts add to those of its line: nothing before it is shipped."""
+        unshipped = self.state in {"none", "allocated"}
+        return 0 if unshipped or self.replaced_by else self.rated_w - self.of_line_w
 
     @property
     def component_replaced_on(self) -> date | None:
@@ -355,19 +399,20 @@ class System(Plain):
         A certificate that still counts the system keeps counting it: CER-02 holds
         for the rack, whatever deal it is under.
         """
-        version, stream = self.version, self.id
-        certificate, certificate_deal = self.certificate, self.certificate_deal
-        self.__init__(stream)  # type: ignore[misc]
-        self.version = version
-        self.certificate, self.certificate_deal = certificate, certificate_deal
-        self.deal = intern(str(event.deal))
-        self.replaces = registered.replaces
+        if self.state != "none":
+            fresh = System(key=self.key)
+            for name in _OF_A_LIFE:
+                setattr(self, name, getattr(fresh, name))
+        self.deal = _shared(event.deal)
+        self.replaces = registered.replaces and _shared(registered.replaces)
         self.enter("allocated", event)
-        self.order = registered.order
+        self.order = _shared(registered.order)
         self.line = registered.line
-        self.sku = registered.sku
+        self.sku = _shared(registered.sku)
         self.sku_version = registered.sku_version
-        self.rated = registered.rated
+        self.gpu_packages = registered.gpu_packages
+        self.gpu_dies = registered.gpu_dies
+        self.rated_w = self.of_line_w = registered.rated.watts
 
     def enter(self, state: SystemState, event: Event[Any]) -> None:
         """Move to a state of the life cycle."""
@@ -386,13 +431,27 @@ class System(Plain):
         self.moved_on = event.on
 
 
+_OF_THE_RACK: Final = {"key", "deal", "version", "entries", "last_on"}
+_OF_A_LIFE: Final = tuple(
+    name
+    for name in System.__struct_fields__
+    if name not in _OF_THE_RACK | {"certificate", "certificate_deal"}
+)
+"""What a second life begins anew, the claims of the first one among them."""
+
+
+def _shared(text: str) -> str:
+    """One and the same plain text, however many systems have it."""
+    return intern(str(text))
+
+
 class SlotOccupied(EventData, tag="slot.occupied"):
     """A system took a place in a hall."""
 
     system: SystemId
 
     def apply(self, slot: Slot, event: Event[Any]) -> None:
-        slot.system = intern(str(self.system))
+        slot.system = _shared(self.system)
 
 
 class SlotVacated(EventData, tag="slot.vacated"):
@@ -404,16 +463,13 @@ class SlotVacated(EventData, tag="slot.vacated"):
         slot.system = None
 
 
-class Slot(Plain):
+class Slot(Single, tag="slot"):
     """A place that holds one system. Stream `slot/SITE/HALL/PLACE` (UNT-12)."""
 
-    __slots__ = ("system",)
     kind = "slot"
     scoped = False
 
-    def __init__(self, stream: str) -> None:
-        super().__init__(stream)
-        self.system: str | None = None
+    system: str | None = None
 
 
 EVENTS: Final = (

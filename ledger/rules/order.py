@@ -11,6 +11,7 @@ from ledger.domain.aggregate import World
 from ledger.domain.agreement import Agreement, Terms
 from ledger.domain.event import Event, EventData
 from ledger.domain.order import (
+    Line,
     Order,
     OrderAcknowledged,
     OrderCancelled,
@@ -21,7 +22,7 @@ from ledger.domain.order import (
     SerialsAllocated,
 )
 from ledger.domain.sku import Sku, SkuVersioned
-from ledger.domain.system import Registered, System
+from ledger.domain.system import NOT_HERE, Registered, System
 from ledger.errors import Refused
 from ledger.rules.dates import not_before
 from ledger.rules.registry import rule
@@ -48,7 +49,7 @@ def order_is_sound(world: World, event: Event[Any]) -> None:
     name, lines = _name(event), event.data.lines
     numbers = [line.line for line in lines]
     wrong = ""
-    if world.get(Order, event.deal, name).exists:
+    if world.get(Order, event.deal, name).state != "none":
         wrong = f"Order {name!r} is already on the record."
     elif event.data.buyer == event.data.seller:
         wrong = f"{event.data.buyer} cannot order from itself."
@@ -125,16 +126,15 @@ def quantity_covers_allocated(world: World, event: Event[Any]) -> None:
     """A line's quantity is at least one, and not below what is allocated."""
     order = world.need(Order, event.deal, _name(event))
     line = _line(order, event.data.line)
-    allocated = len(order.allocated.get(line.line, ()))
-    if event.data.new < max(1, allocated) or event.data.new == line.quantity:
+    if event.data.new < max(1, line.allocated) or event.data.new == line.quantity:
         raise Refused(
             "ORD-01",
             f"Line {line.line} of {order.name} orders {line.quantity} and has "
-            f"{allocated} allocated; it cannot change to {event.data.new}.",
+            f"{line.allocated} allocated; it cannot change to {event.data.new}.",
         )
 
 
-def _line(order: Order, number: int) -> OrderLine:
+def _line(order: Order, number: int) -> Line:
     line = order.lines.get(number)
     if line is None:
         known = ", ".join(map(str, order.lines))
@@ -149,11 +149,10 @@ def order_is_fulfilled(world: World, event: Event[Any]) -> None:
     """An order is closed when every line is allocated in full."""
     order = world.need(Order, event.deal, _name(event))
     for line in order.lines.values():
-        allocated = len(order.allocated.get(line.line, ()))
-        if allocated < line.quantity:
+        if line.allocated < line.quantity:
             raise Refused(
                 "ORD-01",
-                f"Line {line.line} of {order.name} has {allocated} of "
+                f"Line {line.line} of {order.name} has {line.allocated} of "
                 f"{line.quantity} allocated.",
                 todo="Change the line to what was delivered, or cancel the order.",
             )
@@ -164,10 +163,10 @@ def allocated_once(world: World, event: Event[Any]) -> None:
     """A system stands once on an order line."""
     order = world.need(Order, event.deal, _name(event))
     line = _line(order, event.data.line)
-    seen = set(order.allocated.get(line.line, ()))
+    seen: set[str] = set()
     twice = []
     for serial in event.data.systems:
-        if serial in seen:
+        if serial in seen or order.holds(line.line, serial):
             twice.append(serial)
         seen.add(serial)
     if twice or not event.data.systems:
@@ -184,9 +183,9 @@ def no_more_than_ordered(world: World, event: Event[Any]) -> None:
     """No more systems are allocated to a line than it orders."""
     order = world.need(Order, event.deal, _name(event))
     line = _line(order, event.data.line)
-    allocated = order.allocated.get(line.line, ())
-    after = len(allocated) + len(event.data.systems)
-    after -= event.data.replaces in allocated
+    replaces = event.data.replaces
+    after = line.allocated + len(event.data.systems)
+    after -= replaces is not None and order.holds(line.line, replaces)
     if after > line.quantity:
         raise Refused(
             "UNT-06",
@@ -199,7 +198,7 @@ def no_more_than_ordered(world: World, event: Event[Any]) -> None:
 def registered_once(world: World, event: Event[Any]) -> None:
     """A system is registered once, across all deals, while it is in use."""
     system = world.get(System, _serial(event))
-    if system.exists and system.state != "decommissioned":
+    if system.state not in NOT_HERE:
         raise Refused(
             "UNT-01",
             f"System {system.system} is already registered under order "
@@ -212,7 +211,7 @@ def registered_once(world: World, event: Event[Any]) -> None:
 def second_life_has_a_reason(world: World, event: Event[Any]) -> None:
     """A decommissioned system is registered anew only later, and with a reason."""
     system = world.get(System, _serial(event))
-    if not system.exists:
+    if system.state == "none":
         return
     if not event.provenance.reason:
         raise Refused(
@@ -239,7 +238,7 @@ def registered_as_ordered(world: World, event: Event[Any]) -> None:
         )
     said = (data.sku, data.sku_version, data.gpu_packages, data.gpu_dies, data.rated)
     fixed = (line.sku, line.sku_version, version.gpu_packages, version.gpu_dies)
-    if said != (*fixed, version.rated) or serial not in order.allocated[line.line]:
+    if said != (*fixed, version.rated) or not order.holds(line.line, serial):
         raise Refused(
             "UNT-07",
             f"{serial} is not as line {line.line} of {order.name} orders it: "

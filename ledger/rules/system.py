@@ -1,8 +1,8 @@
 """Rules of a system's life: UNT-02 to UNT-05, UNT-09 to UNT-14.
 
-Every step may be a report; only acceptance is judged by its confirmation. A reported
-acceptance is noted without test or acceptor (nobody of the parties said it), never
-puts a system into service, and can be confirmed later under all rules.
+Every step may be a report, which moves nothing; only acceptance is judged by its
+confirmation. A reported acceptance is noted without test or acceptor: nobody of the
+parties said it.
 
 UNT-08 (energise only in a hall at or above the commissioning level of the terms)
 belongs between UNT-07 and UNT-09; it waits for the commissioning of halls.
@@ -101,16 +101,13 @@ def system_state_allows(world: World, event: Event[Any]) -> None:
     """A system's states follow one another; none is skipped."""
     system = _system(world, event)
     needed = NEEDED[type(event.data)]
-    if isinstance(event.data, Accepted) and system.state == "accepted":
-        if not system.accepted_status_confirmed and event.confirmed:
-            return  # What was only reported is confirmed now.
-    elif system.state in needed:
-        return
-    raise Refused(
-        "UNT-02",
-        f"System {system.system} is {system.state}; {event.provenance.command!r} "
-        f"needs {' or '.join(sorted(needed))}.",
-    )
+    if system.state not in needed:
+        state = system.state if system.state != "none" else "not registered"
+        raise Refused(
+            "UNT-02",
+            f"System {system.system} is {state}; {event.provenance.command!r} "
+            f"needs {' or '.join(sorted(needed))}.",
+        )
 
 
 @rule("UNT-02", *FORWARD, AcceptanceTested, Quarantined, SentToRma, ReturnedToService)
@@ -215,7 +212,6 @@ def _suffices(system: System, number: int, terms: Terms) -> bool:
     later = [t for t in system.tests[number + 1 :] if t.suite == test.suite]
     return (
         test.passed
-        and test.confirmed
         and terms.acceptance_suite in {None, test.suite}
         and test.soak_hours >= terms.soak_hours
         and system.tested_since(number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from ledger.database.tables import events
-from ledger.domain.event import Event, Reversed
+from ledger.domain.event import Event, EventData, Reversed
 from ledger.domain.transcoding import decode
+from ledger.record.log import IN_CHUNK
 
 PAGE: Final = 1000
 """Events that are held at once where many are read."""
@@ -67,6 +68,26 @@ def of_stream(
         event: Event[Any] = decode(data, position=position)
         if position <= upto and (as_of is None or event.on <= as_of):
             yield event
+
+
+def of_streams(
+    connection: Connection,
+    streams: Sequence[str],
+    data: type[EventData],
+    upto: int,
+    as_of: date | None,
+) -> Iterator[Event[Any]]:
+    """The events of one type on some streams, up to a position, effective by a day."""
+    for start in range(0, len(streams), IN_CHUNK):
+        query = sa.select(events.c.position, events.c.data).where(
+            events.c.stream.in_(streams[start : start + IN_CHUNK]),
+            events.c.type == data.tag(),
+            events.c.position <= upto,
+        )
+        if as_of is not None:
+            query = query.where(events.c.effective_on <= as_of.isoformat())
+        for position, body in connection.execute(query):
+            yield decode(body, position=position)
 
 
 def marks(found: Iterable[Event[Any]]) -> Iterator[Event[Reversed]]:

@@ -8,14 +8,15 @@ other views draw on that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import copy
 from functools import cache, reduce
 from operator import or_
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ledger.domain.aggregate import Aggregate, Head, Parted, Single, Standing
 from ledger.domain.catalogue import EVENTS_OF, PARTS_OF
 from ledger.domain.event import Event
-from ledger.domain.parts import Parts
+from ledger.domain.parts import Part, Parts
 from ledger.domain.system import Slot
 from projections.engine.view import View
 
@@ -23,6 +24,7 @@ VERSION: Final = 1
 """Raised when an `apply` or a part changes: rows of another version are folded anew."""
 Watch = Callable[[Parts[Any], Any, Any, Event[Any]], None]
 _WATCHES: Final[dict[type[Aggregate], list[Watch]]] = {}
+W = TypeVar("W", bound=Watch)
 
 
 @cache
@@ -36,10 +38,30 @@ def parts_of(kind: type[Aggregate]) -> View:
     question = f"What is the state of each {kind.kind}?"
     view = View(parts_name(kind), VERSION, question, kept)
     if issubclass(kind, Single):
-        view.on(*EVENTS_OF[kind], reads=_stream_key)(_single(kind))
+        # Of what is of no one deal there is very much: it is read ahead.
+        reads = None if kind.scoped else _stream_key
+        view.on(*EVENTS_OF[kind], reads=reads)(_single(kind))
     else:
         view.on(*EVENTS_OF[kind])(_parted(kind))
     return view
+
+
+def watch(kind: type[Aggregate], *kept: type[Part]) -> Callable[[W], W]:
+    """Bind what keeps totals of a kind, as parts among those that they add up.
+
+    It is given these parts, the aggregate's own part as it was, or None, and as it is,
+    and the event, right after the aggregate took it: totals and what they add up are
+    never of different positions. What moves no state is not given to it. Raise
+    `VERSION` when a watch changes.
+    """
+
+    def bind(function: W) -> W:
+        _WATCHES.setdefault(kind, []).append(function)
+        view = parts_of(kind)
+        view.kept = reduce(or_, kept, view.kept)
+        return function
+
+    return bind
 
 
 def _stream_key(event: Event[Any]) -> Iterable[str]:
@@ -47,20 +69,36 @@ def _stream_key(event: Event[Any]) -> Iterable[str]:
 
 
 def _single(kind: type[Aggregate]) -> Callable[[Parts[Any], Event[Any]], None]:
+    watches = _WATCHES.setdefault(kind, [])
+
     def take(rows: Parts[Any], event: Event[Any]) -> None:
-        key = event.stream.partition("/")[2]
-        one = rows.get(key)
+        one = rows.get(event.stream.partition("/")[2])
+        before = copy(one) if watches and one is not None else None
         if one is None:
             one = kind.at(event.stream)
         one.take(event)
         rows.put(one)
+        if watches and not event.is_claim:
+            for told in watches:
+                told(rows, before, one, event)
 
     return take
 
 
 def _parted(kind: Any) -> Callable[[Parts[Any], Event[Any]], None]:
+    watches = _WATCHES.setdefault(kind, [])
+
     def take(rows: Parts[Any], event: Event[Any]) -> None:
-        kind.over(event.stream, rows).take(event)
+        one = kind.over(event.stream, rows)
+        if not watches:
+            one.take(event)
+            return
+        own = f"{kind.kind}/{one.name}"
+        before = copy(rows.get(own))
+        one.take(event)
+        if not event.is_claim:
+            for told in watches:
+                told(rows, before, rows.get(own), event)
 
     return take
 

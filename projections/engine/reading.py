@@ -8,7 +8,7 @@ reversed by then is left out.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
 from itertools import islice
@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 
 from ledger.database.tables import events
 from ledger.domain.agreement import Opened
-from ledger.domain.event import Event, Reversed
+from ledger.domain.event import Event, EventData, Reversed
 from ledger.domain.transcoding import to_builtins
 from ledger.record.log import begun
 from ledger.record.refusals import refusals
@@ -32,6 +32,7 @@ from projections.engine.history import (
     history,
     marks_by,
     of_stream,
+    of_streams,
     reversed_by,
     reversed_in,
 )
@@ -175,6 +176,7 @@ class Reading(Moment):
             self.day,
             limited=self.as_of is not None,
             now=self.recording_time,
+            elsewhere=partial(self._elsewhere, deal),
         )
 
     def earlier(self, position: int) -> Reading:
@@ -223,9 +225,10 @@ class Reading(Moment):
         self,
         view: View,
         deal: str,
-        where: Mapping[tuple[str, ...], str],
+        where: Mapping[tuple[str, ...], str | None],
         between: tuple[str, str],
         limit: int | None,
+        without: Collection[str] = (),
     ) -> Generator[Any] | None:
         """Rows of a view between two keys, of those that are as asked for.
 
@@ -234,7 +237,7 @@ class Reading(Moment):
         stands = self.tracked.get(view.name)
         if self.limited or stands != (view.version, self.position):
             return None
-        return page_of(self.connection, view, deal, where, *between, limit)
+        return page_of(self.connection, view, deal, where, *between, limit, without)
 
     def of_stream(self, deal: str, stream: str) -> list[Event[Any]]:
         """The events of a stream that count: less the reversed ones and their marks."""
@@ -256,6 +259,22 @@ class Reading(Moment):
             gone = reversed_by(self.connection, self.position, event.deal)
             self._gone[event.deal] = gone
         return event.position not in gone and not isinstance(event.data, Reversed)
+
+    def _elsewhere(
+        self, deal: str, data: type[EventData], since: Mapping[str, int]
+    ) -> set[str]:
+        """Those streams on which another deal's entry of a type came after a version."""
+        found = of_streams(
+            self.connection, list(since), data, self.position, self.as_of
+        )
+        return {
+            event.stream
+            for event in found
+            if event.deal != deal
+            and event.version > since[event.stream]
+            and not event.is_claim
+            and self._counts(event)
+        }
 
     def streams(self, deal: str, kind: str, many: int) -> list[str]:
         """The first streams of a kind that a deal began, in order of their names."""

@@ -7,7 +7,7 @@ the end of any segment, and only the events after it are folded.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -285,22 +285,26 @@ def page_of(
     connection: Connection,
     view: View,
     deal: str,
-    where: Mapping[tuple[str, ...], str],
+    where: Mapping[tuple[str, ...], str | None],
     after: str,
     before: str,
     limit: int | None,
+    without: Collection[str] = (),
 ) -> Generator[Any]:
     """Rows whose keys lie between two others, filtered and cut off by the database.
 
-    `where` says what the first of some fields that is there must be.
+    `where` says what the first of some fields that is there must be; None where any
+    will do. Rows `without` are left out.
     """
     table = table_of(view.name)
     query = sa.select(table.c.body).where(
         table.c.deal == deal, table.c.key > after, table.c.key < before
     )
     for fields, value in where.items():
-        found = [_field(connection, name) for name in fields]
-        query = query.where(sa.func.coalesce(*found, sa.literal("")) == value)
+        found = sa.func.coalesce(*(_field(connection, name) for name in fields), "")
+        query = query.where(found != "" if value is None else found == value)
+    if without:
+        query = query.where(table.c.key.not_in(without))
     query = query.order_by(table.c.key).limit(limit)
     paged = {"yield_per": IN_CHUNK}
     with connection.execute(query, execution_options=paged) as rows:

@@ -7,7 +7,7 @@ looks for may not have happened yet. An answer may draw on the rows of several v
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, date, datetime, time
 from functools import cached_property
@@ -33,6 +33,8 @@ Rows = Parts
 Handler = Callable[[Rows[Any], Event[Any]], None]
 Keys = Callable[[Event[Any]], Iterable[str]]
 H = TypeVar("H", bound=Handler)
+Elsewhere = Callable[[type[EventData], Mapping[str, int]], AbstractSet[str]]
+"""Of some streams, each with a version, those that another deal went on with."""
 
 
 class Book:
@@ -51,12 +53,19 @@ class Book:
         *,
         limited: bool = False,
         now: datetime | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self.deal = deal
         self._rows = rows
         self.as_of = as_of
         self.limited = limited
         self.now = now or datetime.combine(as_of, time(12), UTC)
+<<<<<<< HEAD
+=======
+        self._lenses: dict[str, Any] = {}
+        self._elsewhere = elsewhere
+        self._known: dict[str, Any] = {}
+>>>>>>> b95e847 (Orders, systems and places of parts; the fleet and the curve are totals beside them)
 
     def reaches(self, day: str) -> bool:
         """Whether a day, in ISO form, is within what the answer takes in."""
@@ -78,6 +87,21 @@ class Book:
             return kind.over(stream, rows)
         return rows.get(stream.partition("/")[2]) or kind.at(stream)
 
+    def elsewhere(
+        self, data: type[EventData], since: Mapping[str, int]
+    ) -> AbstractSet[str]:
+        """Those streams on which another deal's entry of a type came after a version.
+
+        A deal's rows are folded from its own events, and cannot tell.
+        """
+        return self._elsewhere(data, since) if self._elsewhere else frozenset()
+
+    def once(self, name: str, make: Callable[[Book], Any]) -> Any:
+        """What is worked out from the book, the first time that it is asked for."""
+        if name not in self._known:
+            self._known[name] = make(self)
+        return self._known[name]
+
     def ahead(self, kind: type[Aggregate], streams: Iterable[str]) -> None:
         """Read aggregates that are looked at next, in few queries."""
         if issubclass(kind, Single):
@@ -93,7 +117,7 @@ class Book:
         rows = self._rows[f"{kind.kind}-parts"]
         if issubclass(kind, Parted):
             return sorted(rows.under("head"))
-        return sorted(row.id for row in rows)
+        return sorted(row.id for row in rows if isinstance(row, kind))
 
 
 class Drawn(msgspec.Struct, frozen=True):

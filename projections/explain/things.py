@@ -75,7 +75,7 @@ def _of_capacity(book: Book, kind: str, name: str) -> Stand | None:
             paper = book.get(Certificate, name)
             return Stand(str(paper.certified.watts), "W", paper.state)
         case "system" if rack := system_of(book, name):
-            return Stand(str(rack.watts), "W", rack.shown_state)
+            return Stand(str(rack.rated_w), "W", rack.shown_state)
         case "order":
             order = order_of(book, name)
             watts = order.ordered if order else 0

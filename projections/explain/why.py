@@ -34,7 +34,7 @@ from projections.views.certificates import certified_watts
 from projections.views.commitment import plain, rungs_of
 from projections.views.deals import agreement_of
 from projections.views.distance import next_trigger
-from projections.views.fleet import FLEET, SystemRow, order_of, rungs_to, totals_of
+from projections.views.fleet import order_of, systems_at, totals_of
 from projections.views.standing import CAPACITY, FUNDING, STANDING, Rung
 from projections.views.terms import TERMS
 
@@ -383,7 +383,7 @@ class _Teller:
         groups = [
             group
             for group in totals_of(self._book).groups.values()
-            if rung in rungs_to(group.shown_state)
+            if group.counts_at(rung)
         ]
         many = sum(group.systems for group in groups)
         if self._whole:
@@ -399,9 +399,8 @@ class _Teller:
                     note=f"{group.systems:,} systems; --all shows them",
                 )
             return
-        for row in self._book.rows(FLEET):
-            if isinstance(row, SystemRow) and rung in rungs_to(row.shown_state):
-                yield _with(self._thread(row.key), str(row.watts), "W")
+        for system in systems_at(self._book, rung):
+            yield _with(self._thread(system.id), str(system.rated_w), "W")
 
     def _ordered(self) -> Iterator[Reason]:
         names = self._reading.streams(self._book.deal, "order", LISTED)

@@ -185,10 +185,7 @@ def _expected(book: Book, node: Trigger) -> str | None:
 
 def _pipeline(book: Book) -> int:
     """Systems on order or on their way, not accepted yet."""
-    totals = totals_of(book)
-    done = {"accepted", "rejected", "returned", "decommissioned"}
-    there = (one.systems for one in totals.groups.values() if one.state in done)
-    return max(0, totals.systems_ordered - sum(there))
+    return totals_of(book).in_pipeline
 
 
 def _needed(book: Book, gap: int | None) -> str:

@@ -1,129 +1,56 @@
-"""Where is every system, by site, SKU and state, and how much power is that?"""
+"""Where is every system, by site, SKU and state, and how much power is that?
+
+The state of a system is its own part, and of an order its own. What stands here are
+their totals, so that no answer has to look at each of them: they move by differences,
+and stand among the parts that they add up, at the same position of the record.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
-from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
+from msgspec.structs import replace
 
 from ledger.domain.event import Event
-from ledger.domain.order import OrderCancelled, OrderLineChanged, OrderPlaced
+from ledger.domain.order import Order, Placed
+from ledger.domain.parts import Part
 from ledger.domain.struct import Frozen
-from ledger.domain.system import (
-    Accepted,
-    Decommissioned,
-    Derated,
-    Energised,
-    Installed,
-    Quarantined,
-    Received,
-    Registered,
-    Rejected,
-    Replaced,
-    ReturnedToMaker,
-    ReturnedToService,
-    SentToRma,
-    Shipped,
-)
-from projections.engine.view import Book, Drawn, FoldRow, Rows, View
+from ledger.domain.system import LADDER, Registered, System
+from projections.engine.nouns import parts_of, watch
+from projections.engine.view import Book, Drawn, Rows, View
 
 if TYPE_CHECKING:
     from projections.engine.reading import Reading
 
-IS_NOTHING: Final[Mapping[str, str]] = {"state": "allocated", "site": "-"}
-"""What a row leaves out: it is shown so, and stored as nothing."""
-LADDER: Final = ("shipped", "received", "installed", "energised", "accepted")
-ENTERED: Final[dict[type, str]] = {
-    Shipped: "shipped",
-    Received: "received",
-    Installed: "installed",
-    Energised: "energised",
-    Rejected: "rejected",
-    ReturnedToMaker: "returned",
-    Replaced: "replaced",
-    Decommissioned: "decommissioned",
-}
-# How far up the ladder a system that is out still counts: what went back was shipped.
-COUNTS_TO: Final = {
-    "rejected": "received",
-    "returned": "shipped",
-    "decommissioned": "shipped",
-    "in_rma": "shipped",
-    "quarantined": "energised",
-}
+NOWHERE: Final = "-"
+"""The site of what has none yet."""
+# No maker's name begins so: these keys lie before those of all systems.
+GROUP: Final = "#group"
+BEYOND: Final = "#beyond"
+GONE: Final = "#gone"
+FIRST, LAST = "0", "{"
+"""What the keys of systems lie between."""
+ORDERED: Final = "ordered"
+ON_ORDER: Final = "on-order"
+FLEET: Final = View("fleet", 3, "Where is every system, and how much power is that?")
+SYSTEMS: Final = parts_of(System)
+ORDERS: Final = parts_of(Order)
 
 
-SYSTEM: Final = "system"
-TOTALS: Final = "totals"
+class Group(Part, tag="group"):
+    """The systems that are alike in site, SKU version, state and outage, added up.
 
-
-class SystemRow(FoldRow, tag_field="row", tag="system"):
-    """A system; `of_line` are the watts that its line of the order counts for each."""
-
-    order: str
-    line: int
-    sku: str
-    sku_version: int
-    watts: int
-    of_line: int | None = None
-    gpu_packages: int = 0
-    gpu_dies: int = 0
-    state: str = "allocated"
-    outage: str | None = None
-    site: str = ""
-    since: date | None = None
-
-    @property
-    def shown_state(self) -> str:
-        """Where it is: the outage that it is in, else how far it came."""
-        return self.outage or self.state
-
-    @property
-    def held(self) -> bool:
-        """Whether it takes up one of its line: what was replaced does no longer."""
-        return self.state != "replaced"
-
-    @property
-    def beyond(self) -> int:
-        """What its own watts add to those of its line: nothing before it is shipped."""
-        if self.of_line is None or self.state == "allocated" or not self.held:
-            return 0
-        return self.watts - self.of_line
-
-
-class Line(msgspec.Struct, omit_defaults=True):
-    """A line of an order, with the number of its systems."""
-
-    sku: str
-    watts: int
-    quantity: int
-    allocated: int = 0
-
-
-class OrderRow(FoldRow, tag_field="row", tag="order"):
-    """An order; `beyond` is what its systems' own watts add to those of their lines."""
-
-    lines: dict[int, Line]
-    beyond: int = 0
-
-    @property
-    def ordered(self) -> int:
-        """Rated watts on order."""
-        lines = self.lines.values()
-        return self.beyond + sum(line.quantity * line.watts for line in lines)
-
-
-class Group(msgspec.Struct, omit_defaults=True):
-    """The systems that are alike in site, SKU version, state and outage, added up."""
+    `rung` is the highest one at which they count.
+    """
 
     site: str
     sku: str
     sku_version: int
     state: str
     outage: str | None = None
+    rung: str = ""
     systems: int = 0
     gpu_packages: int = 0
     gpu_dies: int = 0
@@ -134,20 +61,67 @@ class Group(msgspec.Struct, omit_defaults=True):
         """Where they are."""
         return self.outage or self.state
 
+    def counts_at(self, rung: str) -> bool:
+        """Whether they count at a rung of the ladder."""
+        return counts_at(self.rung, rung)
 
-class TotalsRow(FoldRow, tag_field="row", tag="totals"):
-    """All orders and all systems added up, so that no answer has to look at each."""
 
-    ordered: int = 0
-    systems_ordered: int = 0
-    skus: dict[str, int] = msgspec.field(default_factory=dict)
-    groups: dict[str, Group] = msgspec.field(default_factory=dict)
+class Beyond(Part, tag="beyond"):
+    """What the own watts of an order's systems add to those of its lines."""
+
+    watts: int = 0
+
+
+class Gone(Part, tag="gone"):
+    """A system that was decommissioned, by which entry of its stream.
+
+    Another deal may have registered it since.
+    """
+
+    version: int
+
+
+class Ordered(Part, tag="ordered"):
+    """All orders added up."""
+
+    watts: int = 0
+    systems: int = 0
+    unallocated: int = 0
+
+
+class OnOrder(Part, tag="on-order"):
+    """A SKU that was ordered, and its rating in the last order of it."""
+
+    watts: int
+
+
+class Totals:
+    """The fleet of a deal added up, less what stands under another deal by now."""
+
+    def __init__(self, book: Book) -> None:
+        rows, orders = book.rows(SYSTEMS), book.rows(ORDERS)
+        self.moved = _elsewhere(book)
+        self._beyond: dict[str, int] = {
+            name: one.watts for name, one in rows.under(BEYOND).items()
+        }
+        self.groups: dict[str, Group] = dict(sorted(rows.under(GROUP).items()))
+        for system in self.moved.values():
+            self._leave_out(system)
+        placed: Ordered = orders.get(f"{ORDERED}/all") or Ordered(key="")
+        self.systems_ordered = placed.systems
+        self.unallocated = placed.unallocated
+        self.ordered = placed.watts + sum(self._beyond.values())
+        self.skus = {n: one.watts for n, one in orders.under(ON_ORDER).items()}
+
+    def beyond(self, order: str) -> int:
+        """What the own watts of an order's systems add to those of its lines."""
+        return self._beyond.get(order, 0)
 
     def rated(self) -> dict[str, int]:
         """Rated watts at each rung, `ordered` to `accepted`."""
         watts = {"ordered": self.ordered, **dict.fromkeys(LADDER, 0)}
         for group in self.groups.values():
-            for rung in rungs_to(group.shown_state):
+            for rung in rungs_to(group.rung):
                 watts[rung] += group.watts
         return watts
 
@@ -156,13 +130,27 @@ class TotalsRow(FoldRow, tag_field="row", tag="totals"):
         out = {"rejected", "returned", "decommissioned"}
         return any(one.outage or one.state in out for one in self.groups.values())
 
+    @property
+    def in_pipeline(self) -> int:
+        """Systems on order or on their way, not accepted yet."""
+        coming = {"allocated", *LADDER} - {"accepted"}
+        under_way = (g.systems for g in self.groups.values() if g.state in coming)
+        return self.unallocated + sum(under_way)
 
-FLEET: Final = View(
-    "fleet",
-    2,
-    "Where is every system, and how much power is that?",
-    SystemRow | OrderRow | TotalsRow,
-)
+    def _leave_out(self, system: System) -> None:
+        name = _group_of(system)
+        group = self.groups[name] = replace(self.groups[name])
+        _add(group, system, -1)
+        if not group.systems:
+            del self.groups[name]
+        if system.order in self._beyond:
+            self._beyond[system.order] -= system.beyond_w
+
+
+class OrderStands(Frozen):
+    """An order as it stands in the fleet: what is ordered, in rated watts."""
+
+    ordered: int
 
 
 class FleetLine(Frozen):
@@ -194,207 +182,176 @@ class SystemLine(Frozen, omit_defaults=False):
     since: str | None
 
 
-def system_line(row: SystemRow) -> SystemLine:
-    """A system's row as a line."""
+def system_line(system: System) -> SystemLine:
+    """A system as a line."""
     return SystemLine(
-        system=row.key.partition("/")[2],
-        state=row.shown_state,
-        site=row.site or "-",
-        order=row.order,
-        line=row.line,
-        sku=row.sku,
-        sku_version=row.sku_version,
-        power=str(row.watts),
+        system=system.system,
+        state=system.shown_state,
+        site=system.site or NOWHERE,
+        order=system.order,
+        line=system.line,
+        sku=system.sku,
+        sku_version=system.sku_version,
+        power=str(system.rated_w),
         unit="W",
-        since=row.since.isoformat() if row.since else None,
+        since=system.since.isoformat(),
     )
 
 
-def rungs_to(state: str) -> tuple[str, ...]:
-    """The rungs of the ladder at which a system in a state counts, from the lowest."""
-    top = COUNTS_TO.get(state, state)
-    return LADDER[: LADDER.index(top) + 1] if top in LADDER else ()
+def rungs_to(top: str) -> tuple[str, ...]:
+    """The rungs of the ladder up to one, from the lowest; none below the ladder."""
+    return LADDER[: LADDER.index(top) + 1] if top else ()
 
 
-def totals_of(book: Book) -> TotalsRow:
+def counts_at(top: str, rung: str) -> bool:
+    """Whether what counts up to one rung counts at another."""
+    return bool(top) and LADDER.index(rung) <= LADDER.index(top)
+
+
+def totals_of(book: Book) -> Totals:
     """The fleet of a deal, added up."""
-    return _totals(book.rows(FLEET))
+    found: Totals = book.once("fleet", Totals)
+    return found
 
 
-def system_of(book: Book, name: str) -> SystemRow | None:
+def systems_at(book: Book, rung: str) -> Iterator[System]:
+    """The systems of a deal that count at a rung, in order of their names."""
+    moved = totals_of(book).moved
+    for row in book.rows(SYSTEMS):
+        mine = isinstance(row, System) and row.system not in moved
+        if mine and counts_at(row.rung, rung):
+            yield row
+
+
+def system_of(book: Book, name: str) -> System | None:
     """A system of a deal."""
-    row = book.rows(FLEET).get(f"{SYSTEM}/{name}")
-    return row if isinstance(row, SystemRow) else None
+    found = book.get(System, name)
+    return found if found.state != "none" else None
 
 
-def order_of(book: Book, name: str) -> OrderRow | None:
-    """An order of a deal."""
-    return _order(book.rows(FLEET), name)
+def order_of(book: Book, name: str) -> OrderStands | None:
+    """An order of a deal, with what its systems' own watts add."""
+    order = book.get(Order, name)
+    if order.state == "none":
+        return None
+    return OrderStands(ordered=order.watts + totals_of(book).beyond(name))
 
 
-def _totals(rows: Rows[Any]) -> TotalsRow:
-    row = rows.get(TOTALS)
-    return row if isinstance(row, TotalsRow) else TotalsRow(key=TOTALS)
+def _elsewhere(book: Book) -> dict[str, System]:
+    """The systems that stand under another deal by now, by name."""
+    rows = book.rows(SYSTEMS)
+    since = {f"system/{name}": gone.version for name, gone in rows.under(GONE).items()}
+    if not since:
+        return {}
+    found = book.elsewhere(Registered, since)
+    names = sorted(stream.partition("/")[2] for stream in found)
+    rows.ahead(names)
+    moved = map(rows.get, names)
+    return {system.key: system for system in moved if isinstance(system, System)}
 
 
-def _order(rows: Rows[Any], name: str) -> OrderRow | None:
-    row = rows.get(f"order/{name}")
-    return row if isinstance(row, OrderRow) else None
+@watch(System, Group, Beyond, Gone)
+def _moved(
+    rows: Rows[Any], before: System | None, after: System, event: Event[Any]
+) -> None:
+    """Count a system where it stands now, and no longer where it stood."""
+    then = None if before is None or before.state == "none" else before
+    if then is not None and _standing(then) == _standing(after):
+        return
+    for system, sign in ((then, -1), (after, 1)):
+        if system is not None:
+            _count(rows, system, sign)
+            if system.beyond_w:
+                _change(rows, BEYOND, system.order, sign * system.beyond_w)
+    if after.state == "decommissioned":
+        rows.put(Gone(key=f"{GONE}/{after.key}", version=event.version))
+    elif then is not None and then.state == "decommissioned":
+        rows.drop(f"{GONE}/{after.key}")
 
 
-def _looks_at(event: Event[Any]) -> Iterable[str]:
-    return (event.stream,)
+def _standing(system: System) -> tuple[Any, ...]:
+    return (
+        system.state,
+        system.outage,
+        system.site,
+        system.rated_w,
+        system.order,
+        system.line,
+    )
 
 
-def _named(event: Event[Any]) -> str:
-    return event.stream.rpartition("/")[2]
+def _group_of(system: System) -> str:
+    return "|".join(
+        (
+            system.site,
+            system.sku,
+            str(system.sku_version),
+            system.state,
+            system.outage or "",
+            system.rung,
+        )
+    )
 
 
-@FLEET.on(OrderPlaced)
-def _placed(rows: Rows[Any], event: Event[OrderPlaced]) -> None:
-    lines = {
-        line.line: Line(line.sku, line.rated.watts, line.quantity)
-        for line in event.data.lines
-    }
-    before = _order(rows, _named(event))
-    _reorder(rows, OrderRow(key=f"order/{_named(event)}", lines=lines), before)
+def _count(rows: Rows[Any], system: System, sign: int) -> None:
+    key = f"{GROUP}/{_group_of(system)}"
+    group = rows.change(key)
+    if group is None:
+        group = Group(
+            key=key,
+            site=system.site,
+            sku=system.sku,
+            sku_version=system.sku_version,
+            state=system.state,
+            outage=system.outage,
+            rung=system.rung,
+        )
+        rows.put(group)
+    _add(group, system, sign)
+    if not group.systems:
+        rows.drop(key)
 
 
-@FLEET.on(OrderLineChanged)
-def _changed(rows: Rows[Any], event: Event[OrderLineChanged]) -> None:
-    order = _order(rows, _named(event))
-    if order is not None and event.data.line in order.lines:
-        after = msgspec.structs.replace(order, lines=_copied(order))
-        after.lines[event.data.line].quantity = event.data.new
-        _reorder(rows, after, order)
+def _add(group: Group, system: System, sign: int) -> None:
+    group.systems += sign
+    group.gpu_packages += sign * system.gpu_packages
+    group.gpu_dies += sign * system.gpu_dies
+    group.watts += sign * system.rated_w
 
 
-@FLEET.on(OrderCancelled)
-def _cancelled(rows: Rows[Any], event: Event[Any]) -> None:
-    order = _order(rows, _named(event))
-    if order is not None:
-        after = msgspec.structs.replace(order, lines=_copied(order))
-        for line in after.lines.values():
-            line.quantity = line.allocated
-        _reorder(rows, after, order)
+def _change(rows: Rows[Any], kind: str, name: str, watts: int) -> None:
+    key = f"{kind}/{name}"
+    found = rows.change(key)
+    if found is None:
+        found = Beyond(key=key)
+        rows.put(found)
+    found.watts += watts
+    if not found.watts:
+        rows.drop(key)
 
 
-def _copied(order: OrderRow) -> dict[int, Line]:
-    return {key: msgspec.structs.replace(one) for key, one in order.lines.items()}
-
-
-def _reorder(rows: Rows[Any], after: OrderRow, before: OrderRow | None) -> None:
-    """Put an order in place of what it was, in the totals too."""
-    totals = _totals(rows)
+@watch(Order, Ordered, OnOrder)
+def _reordered(
+    rows: Rows[Any], before: Placed | None, after: Placed | None, _event: Event[Any]
+) -> None:
+    """Count an order as it stands now, and no longer as it stood."""
+    if after is None:
+        return
+    totals = rows.change(f"{ORDERED}/all")
+    if totals is None:
+        totals = Ordered(key=f"{ORDERED}/all")
+        rows.put(totals)
     for order, sign in ((before, -1), (after, 1)):
         if order is not None:
-            totals.ordered += sign * order.ordered
-            for line in order.lines.values():
-                totals.systems_ordered += sign * line.quantity
-    for line in after.lines.values():
-        totals.skus[line.sku] = line.watts
-    rows.put(after)
-    rows.put(totals)
+            totals.watts += sign * order.watts
+            totals.systems += sign * order.systems
+            totals.unallocated += sign * order.unallocated
+    for line in after.lines if before is None else ():
+        key = f"{ON_ORDER}/{line.sku}"
+        rows.put(OnOrder(key=key, watts=line.rated.watts))
 
 
-@FLEET.on(Registered)
-def _registered(rows: Rows[Any], event: Event[Registered]) -> None:
-    data = event.data
-    order = _order(rows, data.order)
-    line = order.lines.get(data.line) if order is not None else None
-    row = SystemRow(
-        key=event.stream,
-        order=data.order,
-        line=data.line,
-        sku=data.sku,
-        sku_version=data.sku_version,
-        watts=data.rated.watts,
-        of_line=line.watts if line is not None else None,
-        gpu_packages=data.gpu_packages,
-        gpu_dies=data.gpu_dies,
-        since=event.on,
-    )
-    if order is not None and line is not None:
-        line.allocated += 1
-        rows.put(order)
-    totals = _totals(rows)
-    _count(totals, row, 1)
-    rows.put(totals)
-    rows.put(row)
-
-
-@FLEET.on(
-    *ENTERED,
-    Accepted,
-    Quarantined,
-    SentToRma,
-    ReturnedToService,
-    Derated,
-    reads=_looks_at,
-)
-def _entered(rows: Rows[Any], event: Event[Any]) -> None:
-    row = rows.get(event.stream)
-    if row is None or (isinstance(event.data, Accepted) and not event.confirmed):
-        return
-    beyond, held = row.beyond, row.held
-    totals = _totals(rows)
-    _count(totals, row, -1)
-    match event.data:
-        case Accepted(rated=rated):
-            row.state = "accepted"
-            row.watts = rated.watts
-        case Quarantined():
-            row.outage = "quarantined"
-        case SentToRma():
-            row.outage = "in_rma"
-        case ReturnedToService():
-            row.outage = None if event.confirmed else row.outage
-        case Derated(new=new):
-            row.watts = new.watts
-        case Received(site=site):
-            row.state = "received"
-            row.site = site
-        case data:
-            row.state = ENTERED[type(data)]
-            if row.state in {"rejected", "returned", "replaced", "decommissioned"}:
-                row.outage = None
-    row.since = event.on
-    _count(totals, row, 1)
-    rows.put(totals)
-    rows.put(row)
-    if row.beyond != beyond or row.held != held:
-        _add(rows, row, row.beyond - beyond, row.held - held)
-
-
-def _count(totals: TotalsRow, row: SystemRow, sign: int) -> None:
-    """Count a system where it stands now or, with the sign -1, no longer."""
-    name = f"{row.site}|{row.sku}|{row.sku_version}|{row.state}|{row.outage}"
-    group = totals.groups.get(name)
-    if group is None:
-        group = totals.groups[name] = Group(
-            row.site, row.sku, row.sku_version, row.state, row.outage
-        )
-    group.systems += sign
-    group.gpu_packages += sign * row.gpu_packages
-    group.gpu_dies += sign * row.gpu_dies
-    group.watts += sign * row.watts
-    if not group.systems:
-        del totals.groups[name]
-
-
-def _add(rows: Rows[Any], row: SystemRow, watts: int, systems: int) -> None:
-    """Add to an order what one of its systems has beyond its line, or holds no more."""
-    order, totals = _order(rows, row.order), _totals(rows)
-    if order is None or row.line not in order.lines:
-        return
-    order.lines[row.line].allocated += systems
-    order.beyond += watts
-    totals.ordered += watts
-    rows.put(order)
-    rows.put(totals)
-
-
-@FLEET.answer(FleetLine, key=("site", "sku", "sku_version", "state"))
+@FLEET.answer(FleetLine, SYSTEMS, ORDERS, key=("site", "sku", "sku_version", "state"))
 def _fleet(book: Book) -> Drawn:
     totals = totals_of(book)
     alike: dict[tuple[str, str, int, str], list[Group]] = {}
@@ -403,7 +360,7 @@ def _fleet(book: Book) -> Drawn:
         alike.setdefault(key, []).append(group)
     lines = [
         FleetLine(
-            site=site or "-",
+            site=site or NOWHERE,
             sku=sku,
             sku_version=version,
             state=state,
@@ -419,6 +376,10 @@ def _fleet(book: Book) -> Drawn:
     return Drawn(lines, {"systems": systems, "ordered": totals.systems_ordered})
 
 
+_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {"state": ("outage", "state")}
+"""What a column of the list is made of: the first of these that is there."""
+
+
 def systems(
     reading: Reading,
     deal: str,
@@ -431,19 +392,23 @@ def systems(
     Of rows that are up to date the database tells these alone.
     """
     given = {name: value for name, value in asked.items() if value is not None}
-    first, last = f"{SYSTEM}/{after or ''}", f"{SYSTEM}0"
-    fields: dict[str, tuple[str, ...]] = {"state": ("outage", "state")}
-    where = {
-        fields.get(name, (name,)): "" if IS_NOTHING.get(name) == value else value
+    book = reading.book(deal, FLEET)
+    moved = totals_of(book).moved
+    where: dict[tuple[str, ...], str | None] = {
+        _FIELDS.get(name, (name,)): "" if (name, value) == ("site", NOWHERE) else value
         for name, value in given.items()
     }
-    current = reading.current(FLEET, deal, where, (first, last), limit)
+    # What is only reported to be registered has no state.
+    where.setdefault(("state",), None)
+    between = (after or FIRST, LAST)
+    current = reading.current(SYSTEMS, deal, where, between, limit, without=moved)
     if current is not None:
         with closing(current) as found:
             yield from map(system_line, found)
         return
-    for row in reading.book(deal, FLEET).rows(FLEET):
-        if isinstance(row, SystemRow) and row.key > first:
+    for row in book.rows(SYSTEMS):
+        if isinstance(row, System) and row.state != "none" and row.key > between[0]:
             line = system_line(row)
-            if all(getattr(line, name) == value for name, value in given.items()):
+            fits = all(getattr(line, name) == value for name, value in given.items())
+            if fits and row.key not in moved:
                 yield line
