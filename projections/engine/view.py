@@ -60,12 +60,8 @@ class Book:
         self.as_of = as_of
         self.limited = limited
         self.now = now or datetime.combine(as_of, time(12), UTC)
-<<<<<<< HEAD
-=======
-        self._lenses: dict[str, Any] = {}
         self._elsewhere = elsewhere
         self._known: dict[str, Any] = {}
->>>>>>> b95e847 (Orders, systems and places of parts; the fleet and the curve are totals beside them)
 
     def reaches(self, day: str) -> bool:
         """Whether a day, in ISO form, is within what the answer takes in."""
