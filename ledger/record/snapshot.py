@@ -169,7 +169,7 @@ class Rows:
                 found = map(self._anew().get, some)
                 yield from (part for part in found if part is not None)
             else:
-                yield from map(_decoder(self._kind).decode, bodies)
+                yield from map(_decoder(self._kind.kind).decode, bodies)
 
     def under(self, kind: str) -> Iterator[Any]:
         """The parts whose keys begin with a kind and a slash."""
@@ -177,14 +177,14 @@ class Rows:
         bodies = self._read(_UNDER, low=f"{kind}/", high=f"{kind}0")
         if bodies is None:
             return iter(list(self._anew().under(kind).values()))
-        return map(_decoder(self._kind).decode, bodies)
+        return map(_decoder(self._kind.kind).decode, bodies)
 
     def all(self) -> Iterator[Any]:
         """Every part."""
         bodies = self._read(_ALL)
         if bodies is None:
             return iter(self._anew())
-        return map(_decoder(self._kind).decode, bodies)
+        return map(_decoder(self._kind.kind).decode, bodies)
 
     def _read(self, query: sa.Select[Any], **given: Any) -> list[bytes] | None:
         """What a query finds; None where the snapshot is no longer the one it was."""
@@ -227,7 +227,7 @@ def _find(store: Reads, kind: type[A], stream: str) -> A | None:
     if not found:
         return None
     version = found[0].version
-    known = [_decoder(kind).decode(body) for _, body in found if body is not None]
+    known = [_decoder(kind.kind).decode(body) for _, body in found if body is not None]
     aggregate = kind(stream, Kept(Rows(store, kind, stream, version), known))
     aggregate.version = version
     return aggregate
@@ -282,9 +282,9 @@ def _compare(store: Reads, stream: str, version: int, found: dict[str, bytes]) -
 
 
 @cache
-def _decoder(kind: type[Parted]) -> msgspec.json.Decoder[Any]:
+def _decoder(kind: str) -> msgspec.json.Decoder[Any]:
     """What reads the parts of a kind; made where one is read."""
-    parts: Any = reduce(or_, (*PARTS_OF[kind], Head, Standing))
+    parts: Any = reduce(or_, (*PARTS_OF[BY_KIND[kind]], Head, Standing))
     return msgspec.json.Decoder(parts, dec_hook=decode_kept)
 
 

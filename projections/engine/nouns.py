@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from copy import copy
-from functools import cache, reduce
+from functools import reduce
 from operator import or_
 from typing import Any, Final, TypeVar
 
@@ -27,9 +27,17 @@ _WATCHES: Final[dict[type[Aggregate], list[Watch]]] = {}
 W = TypeVar("W", bound=Watch)
 
 
-@cache
+_MADE: Final[dict[type[Aggregate], View]] = {}
+
+
 def parts_of(kind: type[Aggregate]) -> View:
     """The view that keeps the state of every aggregate of a kind."""
+    if kind not in _MADE:
+        _MADE[kind] = _made(kind)
+    return _MADE[kind]
+
+
+def _made(kind: type[Aggregate]) -> View:
     kept = (
         kind
         if issubclass(kind, Single)
@@ -108,9 +116,12 @@ def parts_name(kind: type[Aggregate]) -> str:
     return f"{kind.kind}-parts"
 
 
-SHOWN: Final = tuple(kind for kind in EVENTS_OF if kind is not Slot)
-"""The kinds whose state views keep; what stands in a place, its system says, too."""
-NOUNS: Final[tuple[View, ...]] = tuple(
-    parts_of(kind) for kind in SHOWN if issubclass(kind, (Single, Parted))
+SHOWN: Final[tuple[type[Aggregate], ...]] = tuple(
+    kind for kind in EVENTS_OF if kind is not Slot
 )
+"""The kinds whose state views keep; what stands in a place, its system says, too."""
+_OF_PARTS: Final[tuple[type[Aggregate], ...]] = tuple(
+    kind for kind in SHOWN if issubclass(kind, (Single, Parted))
+)
+NOUNS: Final[tuple[View, ...]] = tuple(parts_of(kind) for kind in _OF_PARTS)
 """The state of every kind, as views keep it."""
