@@ -175,7 +175,7 @@ def test_a_file_that_may_not_grow(desk: Desk) -> None:
         from ledger.application import Ledger
         from ledger.commands.registry import Request
         from ledger.errors import LedgerUnavailable
-        from ledger.store import open_store
+        from ledger.record.store import open_store
         ledger = Ledger(open_store(sys.argv[1]))
         resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, resource.RLIM_INFINITY))
         try:
@@ -251,7 +251,7 @@ def test_a_killed_process(desk: Desk) -> None:
             import sys
             from ledger.application import Ledger
             from ledger.commands.registry import Request
-            from ledger.store import open_store
+            from ledger.record.store import open_store
             ledger, start = Ledger(open_store(sys.argv[1])), sys.argv[2]
             for number in range(100_000):
                 ledger.execute_batch([
@@ -316,12 +316,12 @@ def shown() -> Iterator[Path]:
 
 AS_NOBODY = """
     import os, sys
-    import ledger.sqlite
+    import ledger.database.sqlite
     from ledger.application import Ledger
     from ledger.commands.registry import Request
     from ledger.errors import LedgerUnavailable
-    from ledger.integrity import verify
-    from ledger.store import create_store, open_store
+    from ledger.audit.integrity import verify
+    from ledger.record.store import create_store, open_store
     root = os.geteuid() == 0
     if root:
         os.setegid(65534)

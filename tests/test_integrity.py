@@ -254,10 +254,10 @@ def test_an_error_comes_from_another_process_whole() -> None:
 
 ENDLESS = """
 import sys
-from ledger import leaves
-from ledger.agreement import StatementRecorded
-from ledger.integrity import verify
-from ledger.store import open_store
+from ledger.audit import leaves
+from ledger.domain.agreement import StatementRecorded
+from ledger.audit.integrity import verify
+from ledger.record.store import open_store
 leaves.MANY, leaves.SPAN = 1, 256
 store = open_store(sys.argv[1])
 print(verify(store, processes=2).events, flush=True)
