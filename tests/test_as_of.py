@@ -27,10 +27,12 @@ from ledger.domain.transcoding import decode
 from ledger.errors import AccordError, NotFound
 from projections import projector
 from projections.engine import stored
+from projections.engine.nouns import NOUNS
 from projections.engine.view import Book, Drawn, Rows
 from projections.projector import Projections
 from projections.registry import VIEWS
 
+FOLDED = (*VIEWS, *NOUNS)
 MACHINE, REAL = "milestone-machine", "openai-nvidia"
 
 
@@ -46,11 +48,11 @@ def naive(lines: list[bytes], deal: str, as_of: Any, known_at: Any, today: date)
         if event.deal == deal and in_time:
             known.append(event)
     gone = {e.data.position for e in known if isinstance(e.data, Reversed)}
-    rows: dict[str, Rows[Any]] = {view.name: Rows() for view in VIEWS}
+    rows: dict[str, Rows[Any]] = {view.name: Rows() for view in FOLDED}
     for event in known:
-        if as_of and event.on > as_of and not isinstance(event.data, Reversed):
+        if as_of and event.on > as_of:
             continue
-        for view in VIEWS:
+        for view in FOLDED:
             if view.record or event.position not in gone:
                 view.fold(rows[view.name], event)
     book = Book(deal, rows, as_of or today, limited=as_of is not None)

@@ -16,11 +16,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from ledger.database.dialect import database_of
-from ledger.domain.event import Event, Reversed
+from ledger.domain.event import Event
 from projections.engine.tables import horizons, late
 from projections.engine.view import FoldRow, View
 
-DAYS: Final = View("days", 1, "Which entries came late?", FoldRow)
+DAYS: Final = View("days", 2, "Which entries came late?", FoldRow)
 """Tracked as views are; it has tables of its own, and no answer."""
 
 
@@ -34,13 +34,8 @@ class Days:
         self.late: list[tuple[str, int, str]] = []
 
     def take(self, events: Iterable[Event[Any]], segment: int) -> None:
-        """Take a segment's events in.
-
-        What marks another as reversed counts whatever its day.
-        """
+        """Take a segment's events in, those too that mark another as reversed."""
         for event in events:
-            if isinstance(event.data, Reversed):
-                continue
             provenance = event.provenance
             deal, day = provenance.deal, provenance.effective_on
             horizon = self._horizon.get(deal)

@@ -335,7 +335,15 @@ class Reading(Moment):
         return start
 
     def _after(self, deal: str, start: int) -> Iterator[Event[Any]]:
-        """The events of a deal after a position, of those that this answer takes in."""
+        """The events of a deal after a position, of those that this answer takes in.
+
+        What marks another as reversed is an entry of its own day, too.
+        """
+        found = self._upto_day(deal, start)
+        day = self.as_of
+        return found if day is None else (event for event in found if event.on <= day)
+
+    def _upto_day(self, deal: str, start: int) -> Iterator[Event[Any]]:
         ask = partial(history, self.connection, deal, as_of=self.as_of)
         if self.as_of is None or not start:
             yield from ask(after=start, upto=self.position)
