@@ -17,6 +17,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from ledger.domain.agreement import Agreement
 from ledger.errors import LedgerUnavailable
 from ledger.record.log import read_head
 from projections.engine import stored
@@ -25,6 +26,7 @@ from projections.engine.comparison import compare
 from projections.engine.days import DAYS, forget_days
 from projections.engine.history import marks_by
 from projections.engine.moment import KnownAt
+from projections.engine.nouns import parts_of
 from projections.engine.reading import Reading
 from projections.engine.stored import (
     NO_VERSION,
@@ -46,7 +48,8 @@ if TYPE_CHECKING:
 
 WINDOW: Final = 20_000
 """Events that are folded before their rows are written."""
-FOLDED: Final = (*VIEWS, DAYS)
+NOUNS: Final = (parts_of(Agreement),)
+FOLDED: Final = (*VIEWS, *NOUNS, DAYS)
 Progress = Callable[[int, int | None], None]
 
 
@@ -62,7 +65,7 @@ class ViewStatus(msgspec.Struct, frozen=True):
 
 def view_tables() -> sa.MetaData:
     """The tables of all views, to be made beside the record's."""
-    for view in VIEWS:
+    for view in (*VIEWS, *NOUNS):
         table_of(view.name)
     return metadata
 

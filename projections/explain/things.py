@@ -14,7 +14,7 @@ from ledger.domain.values import Amount, Power
 from projections.engine.view import Book
 from projections.views.certificates import CERTIFICATES
 from projections.views.commitment import Money, TrancheRow, plain
-from projections.views.conditions import CONDITIONS
+from projections.views.conditions import conditions_of
 from projections.views.deals import agreement_of
 from projections.views.distance import waits
 from projections.views.fleet import order_of, system_of
@@ -78,10 +78,10 @@ class Things:
                 return Stand(str(watts), "W", _state(events))
             case "milestone" if milestone := rows(MILESTONES).get(rest):
                 return Stand(state=milestone.state)
-            case "condition" if condition := rows(CONDITIONS).get(rest):
+            case "condition" if condition := _condition(self._book, rest):
                 return Stand(state=condition.state)
             case "agreement":
-                return Stand(state=agreement_of(self._book).shown_state)
+                return Stand(state=agreement_of(self._book).state)
         return Stand(state=_state(events))
 
     def _tranche(self, row: TrancheRow) -> Stand:
@@ -91,6 +91,10 @@ class Things:
             note = f"waits for: {open_parts or 'somebody to unlock it'}"
         state = row.ended or "unlocked"
         return Stand(plain(row.unlocked), row.unlocked.unit, state, note)
+
+
+def _condition(book: Book, name: str) -> agreement.Condition | None:
+    return next((one for one in conditions_of(book) if one.name == name), None)
 
 
 def _state(events: Sequence[Event[Any]]) -> str | None:

@@ -11,14 +11,14 @@ from datetime import date
 from typing import Any, Final
 
 from ledger.domain import funding
-from ledger.domain.agreement import ENDED
+from ledger.domain.agreement import ENDED, Agreement
 from ledger.domain.event import Event
 from ledger.domain.provenance import Status
 from ledger.domain.struct import Frozen
 from ledger.domain.triggers import Formula, Trigger
 from ledger.domain.values import Amount
 from projections.engine.view import Book, Drawn, FoldRow, Rows, View
-from projections.views.deals import DEALS, AgreementRow, agreement_of
+from projections.views.deals import DEALS, agreement_of
 
 DRAWN: Final = {
     "requested": ("requested", "approved", "instructed", "settled", "returned"),
@@ -116,7 +116,7 @@ class Money:
     """The money of one deal, as its rows tell it."""
 
     def __init__(
-        self, rows: Iterable[FoldRow], agreement: AgreementRow | None = None
+        self, rows: Iterable[FoldRow], agreement: Agreement | None = None
     ) -> None:
         kept = list(rows)
         self.facilities = [row for row in kept if isinstance(row, FacilityRow)]
@@ -124,7 +124,7 @@ class Money:
         self.tranches = sorted(tranches, key=lambda row: (row.facility, row.number))
         self.drawdowns = [row for row in kept if isinstance(row, DrawdownRow)]
         self.cash = [row for row in kept if isinstance(row, CashRow)]
-        self._agreement = agreement or AgreementRow(key="")
+        self._agreement = agreement or Agreement("agreement/")
 
     def sum(self, facility: FacilityRow, amounts: list[Amount]) -> Amount:
         """The sum of amounts in a facility's unit."""

@@ -97,7 +97,7 @@ def _met(book: Book, leaf: Trigger) -> bool:
                 and found.status == "confirmed"
             )
         case ConditionMet(condition=name):
-            condition = book.rows(CONDITIONS).get(name)
+            condition = row.conditions.get(name)
             return condition is not None and condition.state in {"satisfied", "waived"}
         case DateReached(on=day):
             return book.as_of >= day

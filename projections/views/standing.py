@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ledger.domain.agreement import ENDED
+from ledger.domain.agreement import ENDED, Agreement
 from ledger.domain.certificate import on_basis
 from ledger.domain.struct import Frozen
 from ledger.domain.values import SHARES, Amount
+from projections.engine.nouns import parts_of
 from projections.engine.view import Book, Drawn, FoldRow, View
 from projections.views.certificates import CERTIFICATES, certified_watts
 from projections.views.commitment import COMMITMENT, FacilityRow, Money, money_of, plain
 from projections.views.conditions import CONDITIONS, open_conditions
-from projections.views.deals import DEALS, AgreementRow, DealLine, agreement_of
+from projections.views.deals import DEALS, DealLine, agreement_of, disputes_of
 from projections.views.distance import DISTANCE, next_trigger
 from projections.views.fleet import FLEET, totals_of
 from projections.views.links import LINKS, linked
@@ -86,7 +87,7 @@ def _standing(book: Book) -> Drawn:
     return Drawn(rows, {}, _about(book, row, money, watts))
 
 
-def money_unit(row: AgreementRow, money: Money) -> str:
+def money_unit(row: Agreement, money: Money) -> str:
     """The currency that the funding ladder is in."""
     cap = row.known_terms.funding_cap
     if cap is not None:
@@ -96,7 +97,7 @@ def money_unit(row: AgreementRow, money: Money) -> str:
 
 
 def _funding(
-    row: AgreementRow, money: Money, unit: str, ladder: str = "funding"
+    row: Agreement, money: Money, unit: str, ladder: str = "funding"
 ) -> list[Rung]:
     nothing = Amount.zero(unit)
     facilities = [f for f in money.facilities if f.commitment.unit == unit]
@@ -116,9 +117,9 @@ def _funding(
     ]
 
 
-def announced_cap(row: AgreementRow) -> Amount | None:
+def announced_cap(row: Agreement) -> Amount | None:
     """The cap as announced: in the letter of intent, else in the agreement."""
-    first = row.indicative or row.terms
+    first = row.indicative_terms or row.terms
     return first.funding_cap if first else None
 
 
@@ -127,7 +128,7 @@ def _total(unit: str, amounts: list[Amount]) -> Amount:
 
 
 def _committed(
-    row: AgreementRow, money: Money, facilities: list[FacilityRow], unit: str
+    row: Agreement, money: Money, facilities: list[FacilityRow], unit: str
 ) -> Amount:
     if row.effective_from is None:
         return Amount.zero(unit)
@@ -140,8 +141,8 @@ def _committed(
     return cap
 
 
-def _watts(book: Book, row: AgreementRow) -> dict[str, int]:
-    announced = (row.indicative or row.terms or row.known_terms).capacity_floor
+def _watts(book: Book, row: Agreement) -> dict[str, int]:
+    announced = (row.indicative_terms or row.known_terms).capacity_floor
     binds = row.effective_from is not None and row.state not in ENDED
     floor = row.terms.capacity_floor if binds and row.terms else None
     rated = totals_of(book).rated()
@@ -160,7 +161,7 @@ def _capacity(watts: dict[str, int]) -> list[Rung]:
     ]
 
 
-def _about(book: Book, row: AgreementRow, money: Money, watts: dict[str, int]) -> About:
+def _about(book: Book, row: Agreement, money: Money, watts: dict[str, int]) -> About:
     flags = []
     if any(money.excess(facility) for facility in money.facilities):
         flags.append("overfunded")
@@ -169,19 +170,19 @@ def _about(book: Book, row: AgreementRow, money: Money, watts: dict[str, int]) -
         flags.append("systems_out_of_service")
     return About(
         title=row.title,
-        state=row.shown_state,
+        state=row.state,
         status=row.status,
         fictional=row.fictional,
         basis=row.known_terms.capacity_basis,
         next_trigger=next_trigger(book),
         open_conditions=open_conditions(book),
-        disputes=[*row.disputes, *disputed_milestones(book)],
+        disputes=[*disputes_of(book), *disputed_milestones(book)],
         links=linked(book),
         flags=flags,
     )
 
 
-@DEALS.answer(DealLine, STANDING, key=("deal",))
+@DEALS.answer(DealLine, STANDING, parts_of(Agreement), key=("deal",))
 def _deals(book: Book) -> Drawn:
     drawn = STANDING.draw(book)
     row = agreement_of(book)
@@ -189,7 +190,7 @@ def _deals(book: Book) -> Drawn:
     line = DealLine(
         deal=book.deal,
         title=row.title,
-        state=row.shown_state,
+        state=row.state,
         status=row.status,
         fictional=row.fictional,
         funding_announced=of["funding announced"].quantity,
