@@ -1,17 +1,21 @@
 """Agreement: letter of intent → definitive → in effect → …, with all that hangs on it.
 
-Only confirmed facts move the state beyond a letter of intent: a reported or disputed
-one stays on the record as a claim beside the state, and marks the agreement disputed.
+Opening a deal is the record's own act: it always has its effect, and the deal's status
+is its own. A step that is only reported stands beside the state as a claim, and marks
+the agreement disputed. Told on top of the state, claims move it forward only: a report
+of a letter of intent takes nothing back from a definitive agreement.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
-from ledger.domain.aggregate import Plain
+from ledger.domain.aggregate import Parted
 from ledger.domain.event import Event, EventData
-from ledger.domain.provenance import Status, weakest
+from ledger.domain.parts import Part, Parts
+from ledger.domain.provenance import Status
 from ledger.domain.struct import Frozen
 from ledger.domain.values import Amount, Id, Month, Power, Ratio, Slug
 
@@ -42,6 +46,8 @@ State = Literal[
     "superseded",
     "closed",
 ]
+
+End = Literal["terminated", "lapsed", "superseded", "closed"]
 
 ENDED: Final = frozenset({"terminated", "lapsed", "superseded", "closed"})
 BINDING: Final = frozenset({"in_effect", "suspended", "terminating"})
@@ -112,14 +118,17 @@ class Opened(EventData, tag="agreement.opened"):
     capital: tuple[Slug, ...]
     capacity: tuple[Slug, ...]
     fictional: bool = False
+    always = True
+    about = ()
 
     def apply(self, agreement: Agreement, event: Event[Any]) -> None:
-        agreement.state = "draft"
-        agreement.opened_on = event.on
-        agreement.title = self.title
-        agreement.fictional = self.fictional
-        agreement.capital = self.capital
-        agreement.capacity = self.capacity
+        main = agreement.advance("draft")
+        main.status = event.provenance.status
+        main.opened_on = event.on
+        main.title = self.title
+        main.fictional = self.fictional
+        main.capital = self.capital
+        main.capacity = self.capacity
 
 
 class LoiSigned(EventData, tag="agreement.loi_signed"):
@@ -131,11 +140,19 @@ class LoiSigned(EventData, tag="agreement.loi_signed"):
     expires_on: date | None = None
 
     def apply(self, agreement: Agreement, event: Event[Any]) -> None:
-        agreement.state = "loi_signed"
-        agreement.status = weakest(agreement.status, event.provenance.status)
-        agreement.indicative_terms = self.terms
-        agreement.loi_expires_on = self.expires_on
-        agreement.signed_on = event.on
+        main = agreement.advance("loi_signed")
+        main.loi_expires_on = self.expires_on
+        main.signed_on = event.on
+        agreement.parts.put(
+            TermsVersion(
+                key=_version_key(0),
+                source="letter of intent",
+                since=event.on,
+                status=event.provenance.status,
+                terms=self.terms,
+                binding_clauses=self.binding_clauses,
+            )
+        )
 
 
 class DefinitiveSigned(EventData, tag="agreement.definitive_signed"):
@@ -145,12 +162,8 @@ class DefinitiveSigned(EventData, tag="agreement.definitive_signed"):
     terms: Terms
 
     def apply(self, agreement: Agreement, event: Event[Any]) -> None:
-        if agreement.claimed(event):
-            return
-        agreement.state = "definitive_signed"
-        agreement.terms = self.terms
-        agreement.terms_version = 1
-        agreement.signed_on = event.on
+        agreement.advance("definitive_signed").signed_on = event.on
+        agreement.set_terms(1, self.terms, "definitive agreement", event)
 
 
 class ConditionDefined(EventData, tag="agreement.condition_defined"):
@@ -164,8 +177,17 @@ class ConditionDefined(EventData, tag="agreement.condition_defined"):
     long_stop_on: date | None = None
 
     def apply(self, agreement: Agreement, event: Event[Any]) -> None:
-        agreement.conditions[self.condition] = Condition(
-            self.scope, self.waivable_by, self.long_stop_on, event.on
+        agreement.parts.put(
+            Condition(
+                key=f"condition/{self.condition}",
+                text=self.text,
+                scope=self.scope,
+                owner=self.owner,
+                waivable_by=self.waivable_by,
+                long_stop_on=self.long_stop_on,
+                on=event.on,
+                status=event.provenance.status,
+            )
         )
 
 
@@ -200,10 +222,9 @@ class BecameEffective(EventData, tag="agreement.became_effective"):
     """The agreement came into effect: from here on it commits money."""
 
     def apply(self, agreement: Agreement, event: Event[Any]) -> None:
-        if agreement.claimed(event):
-            return
-        agreement.state = "in_effect"
-        agreement.effective_from = event.on
+        main = agreement.advance("in_effect")
+        main.effective_from = event.on
+        main.effective_ref = event.ref
 
 
 class AmendmentProposed(EventData, tag="agreement.amendment_proposed"):
@@ -216,8 +237,16 @@ class AmendmentProposed(EventData, tag="agreement.amendment_proposed"):
     relock: bool = False
 
     def apply(self, agreement: Agreement, event: Event[Any]) -> None:
-        agreement.amendments[self.amendment] = Amendment(
-            self.changes, self.written_for_version, self.takes_effect_on, self.relock
+        agreement.parts.put(
+            Amendment(
+                key=f"amendment/{self.amendment}",
+                changes=self.changes,
+                written_for_version=self.written_for_version,
+                takes_effect_on=self.takes_effect_on,
+                relock=self.relock,
+                proposed_on=event.on,
+                status=event.provenance.status,
+            )
         )
 
 
@@ -226,11 +255,13 @@ class AmendmentSigned(EventData, tag="agreement.amendment_signed"):
 
     amendment: Id
     party: Slug
+    about = ("amendment", "party")
 
     def apply(self, agreement: Agreement, event: Event[Any]) -> None:
-        amendment = agreement.amendments.get(self.amendment)
-        if amendment and event.confirmed:
-            amendment.signed[self.party] = event.on
+        amendment = agreement.amendment_to_change(self.amendment)
+        if amendment:
+            signature = Signature(party=self.party, on=event.on)
+            amendment.signed = (*amendment.signed, signature)
 
 
 class AmendmentTookEffect(EventData, tag="agreement.amendment_took_effect"):
@@ -242,15 +273,13 @@ class AmendmentTookEffect(EventData, tag="agreement.amendment_took_effect"):
     changes: tuple[Change, ...]
 
     def apply(self, agreement: Agreement, event: Event[Any]) -> None:
-        if agreement.claimed(event):
-            return
-        agreement.terms = self.terms
-        agreement.terms_version = self.terms_version
-        amendment = agreement.amendments.get(self.amendment)
+        source = f"amendment {self.amendment}"
+        agreement.set_terms(self.terms_version, self.terms, source, event)
+        amendment = agreement.amendment_to_change(self.amendment)
         if amendment:
             amendment.state = "in_effect"
         for name, day in long_stops(self.changes).items():
-            condition = agreement.conditions.get(name)
+            condition = agreement.condition_to_change(name)
             if condition:
                 condition.long_stop_on = day
 
@@ -261,7 +290,7 @@ class AmendmentWithdrawn(EventData, tag="agreement.amendment_withdrawn"):
     amendment: Id
 
     def apply(self, agreement: Agreement, event: Event[Any]) -> None:
-        amendment = agreement.amendments.get(self.amendment)
+        amendment = agreement.amendment_to_change(self.amendment)
         if amendment:
             amendment.state = "withdrawn"
 
@@ -271,24 +300,29 @@ class Suspended(EventData, tag="agreement.suspended"):
 
     scopes: tuple[Scope, ...]
     ground: str
+    about = ("scopes",)
 
     def apply(self, agreement: Agreement, event: Event[Any]) -> None:
-        if agreement.claimed(event):
-            return
-        for scope in self.scopes:
-            agreement.suspensions.setdefault(scope, (event.on, self.ground))
+        main = agreement.main_to_change()
+        held = {one.scope for one in main.suspensions}
+        main.suspensions += tuple(
+            Suspension(scope=scope, on=event.on, ground=self.ground)
+            for scope in dict.fromkeys(self.scopes)
+            if scope not in held
+        )
 
 
 class Resumed(EventData, tag="agreement.resumed"):
     """What was suspended was resumed."""
 
     scopes: tuple[Scope, ...]
+    about = ("scopes",)
 
     def apply(self, agreement: Agreement, event: Event[Any]) -> None:
-        if agreement.claimed(event):
-            return
-        for scope in self.scopes:
-            agreement.suspensions.pop(scope, None)
+        main = agreement.main_to_change()
+        main.suspensions = tuple(
+            one for one in main.suspensions if one.scope not in self.scopes
+        )
 
 
 class TerminationNoticeGiven(EventData, tag="agreement.termination_notice_given"):
@@ -299,16 +333,14 @@ class TerminationNoticeGiven(EventData, tag="agreement.termination_notice_given"
     terminates_on: date
 
     def apply(self, agreement: Agreement, event: Event[Any]) -> None:
-        if agreement.claimed(event):
-            return
-        agreement.state = "terminating"
-        agreement.terminates_on = self.terminates_on
+        agreement.advance("terminating").terminates_on = self.terminates_on
 
 
 class Terminated(EventData, tag="agreement.terminated"):
     """The agreement ended; only winding down remains."""
 
     ground: str
+    about = ()
 
     def apply(self, agreement: Agreement, event: Event[Any]) -> None:
         agreement.end("terminated", event)
@@ -318,6 +350,7 @@ class Lapsed(EventData, tag="agreement.lapsed"):
     """The agreement lapsed without having come into effect."""
 
     ground: str
+    about = ()
 
     def apply(self, agreement: Agreement, event: Event[Any]) -> None:
         agreement.end("lapsed", event)
@@ -329,8 +362,11 @@ class Superseded(EventData, tag="agreement.superseded"):
     successor: Slug
 
     def apply(self, agreement: Agreement, event: Event[Any]) -> None:
-        agreement.successor = self.successor
-        agreement.end("superseded", event)
+        agreement.end("superseded", event).successor = self.successor
+        if f"superseded_by/{self.successor}" not in agreement.links:
+            agreement.parts.put(
+                Link.of("superseded_by", self.successor, event, implied=True)
+            )
 
 
 class Closed(EventData, tag="agreement.closed"):
@@ -352,7 +388,14 @@ class RightRecorded(EventData, tag="agreement.right_recorded"):
     binding: bool = False
 
     def apply(self, agreement: Agreement, event: Event[Any]) -> None:
-        agreement.rights[self.right] = True
+        agreement.parts.put(
+            Right(
+                key=f"right/{self.right}",
+                recorded=self,
+                since=self.runs_from or event.on,
+                status=event.provenance.status,
+            )
+        )
 
 
 class RightReleased(EventData, tag="agreement.right_released"):
@@ -361,7 +404,9 @@ class RightReleased(EventData, tag="agreement.right_released"):
     right: Id
 
     def apply(self, agreement: Agreement, event: Event[Any]) -> None:
-        agreement.rights[self.right] = False
+        right: Right | None = agreement.parts.change(f"right/{self.right}")
+        if right:
+            right.released_on = event.on
 
 
 class Linked(EventData, tag="agreement.linked"):
@@ -370,9 +415,10 @@ class Linked(EventData, tag="agreement.linked"):
     relation: Relation
     other: Slug
     note: str | None = None
+    about = ("relation", "other")
 
     def apply(self, agreement: Agreement, event: Event[Any]) -> None:
-        agreement.links.add((self.relation, self.other))
+        agreement.parts.put(Link.of(self.relation, self.other, event, note=self.note))
 
 
 class StatementRecorded(EventData, tag="agreement.statement_recorded"):
@@ -384,7 +430,15 @@ class StatementRecorded(EventData, tag="agreement.statement_recorded"):
     contradicts: str | None = None
 
     def apply(self, agreement: Agreement, event: Event[Any]) -> None:
-        agreement.statements.add(self.statement)
+        agreement.parts.put(
+            Statement(
+                key=f"statement/{self.statement}",
+                said=self,
+                on=event.on,
+                ref=event.ref,
+                status=event.provenance.status,
+            )
+        )
 
 
 class PlanBaselined(EventData, tag="plan.baselined"):
@@ -393,7 +447,8 @@ class PlanBaselined(EventData, tag="plan.baselined"):
     points: tuple[PlanPoint, ...]
 
     def apply(self, agreement: Agreement, event: Event[Any]) -> None:
-        agreement.plan_baselines += 1
+        key = f"baseline/{len(agreement.baselines) + 1:06d}"
+        agreement.parts.put(Baseline(key=key, points=self.points, on=event.on))
 
 
 class PlanForecast(EventData, tag="plan.forecast"):
@@ -402,7 +457,38 @@ class PlanForecast(EventData, tag="plan.forecast"):
     points: tuple[PlanPoint, ...]
 
     def apply(self, agreement: Agreement, event: Event[Any]) -> None:
-        agreement.plan_forecasts += 1
+        key = f"forecast/{len(agreement.forecasts) + 1:06d}"
+        agreement.parts.put(Forecast(key=key, points=self.points, on=event.on))
+
+
+STEPS: Final = (
+    LoiSigned,
+    DefinitiveSigned,
+    BecameEffective,
+    AmendmentTookEffect,
+    Suspended,
+    Resumed,
+    TerminationNoticeGiven,
+    Terminated,
+    Lapsed,
+    Superseded,
+    Closed,
+)
+"""What moves the agreement itself; one that is only told makes it disputed."""
+_STEP_TAGS: Final = frozenset(step.tag() for step in STEPS)
+_PLACES: Final[dict[State, int]] = {
+    "none": 0,
+    "draft": 1,
+    "loi_signed": 2,
+    "definitive_signed": 3,
+    "in_effect": 4,
+    "terminating": 5,
+    "terminated": 6,
+    "lapsed": 6,
+    "superseded": 6,
+    "closed": 7,
+}
+"""How far along its life each state is."""
 
 
 def long_stops(changes: tuple[Change, ...]) -> dict[str, date | None]:
@@ -416,114 +502,411 @@ def long_stops(changes: tuple[Change, ...]) -> dict[str, date | None]:
     }
 
 
-class Condition:
-    """A condition precedent as it stands."""
+_MAIN: Final = "main/agreement"
 
-    def __init__(
-        self,
-        scope: ConditionScope,
-        waivable_by: str | None,
-        long_stop_on: date | None,
-        on: date,
-    ) -> None:
-        self.scope = scope
-        self.waivable_by = waivable_by
-        self.long_stop_on = long_stop_on
-        self.on = on
-        self.state: Literal["open", "satisfied", "waived", "failed"] = "open"
-        self.status: Status = "confirmed"
-        self.ref = ""
+
+def _version_key(version: int) -> str:
+    return f"terms/{version:04d}"
+
+
+class Suspension(Frozen):
+    """One scope that stands still."""
+
+    scope: Scope
+    on: date
+    ground: str
+
+
+class Main(Part, tag="main"):
+    """The agreement itself: where it stands, between whom, and since when.
+
+    `stage` is its state without regard to suspensions.
+    """
+
+    key: str = _MAIN
+    stage: State = "none"
+    status: Status = "confirmed"
+    title: str = ""
+    fictional: bool = False
+    capital: tuple[Slug, ...] = ()
+    capacity: tuple[Slug, ...] = ()
+    terms_version: int = 0
+    opened_on: date | None = None
+    signed_on: date | None = None
+    loi_expires_on: date | None = None
+    effective_from: date | None = None
+    effective_ref: str = ""
+    suspensions: tuple[Suspension, ...] = ()
+    terminates_on: date | None = None
+    ended_on: date | None = None
+    successor: str | None = None
+
+
+_NOTHING: Final = Main()
+"""Of an agreement that is not on the record; nobody changes it."""
+
+
+class TermsVersion(Part, tag="terms"):
+    """A version of the terms; version 0 is the letter of intent's."""
+
+    source: str
+    since: date
+    status: Status
+    terms: Terms
+    binding_clauses: tuple[str, ...] = ()
+
+    @property
+    def version(self) -> int:
+        """Its number."""
+        return int(self.name)
+
+
+class Condition(Part, tag="condition"):
+    """A condition precedent as it stands: `on` is the day since which it does.
+
+    `ref` is the entry by which it was met, or failed.
+    """
+
+    text: str
+    scope: ConditionScope
+    owner: Slug | None
+    waivable_by: Slug | None
+    long_stop_on: date | None
+    on: date
+    status: Status
+    state: Literal["open", "satisfied", "waived", "failed"] = "open"
+    ref: str = ""
 
     @property
     def met(self) -> bool:
-        """Whether it is satisfied or waived, as a confirmed fact."""
+        """Whether it is satisfied or waived."""
         return self.state in {"satisfied", "waived"}
 
 
-class Amendment:
+class Signature(Frozen):
+    """A party's signature."""
+
+    party: Slug
+    on: date
+
+
+class Amendment(Part, tag="amendment"):
     """An amendment on its way."""
 
-    def __init__(
-        self,
-        changes: tuple[Change, ...],
-        written_for_version: int,
-        takes_effect_on: date | None,
-        relock: bool,
-    ) -> None:
-        self.changes = changes
-        self.written_for_version = written_for_version
-        self.takes_effect_on = takes_effect_on
-        self.relock = relock
-        self.signed: dict[str, date] = {}
-        self.state: Literal["proposed", "in_effect", "withdrawn"] = "proposed"
+    changes: tuple[Change, ...]
+    written_for_version: int
+    takes_effect_on: date | None
+    relock: bool
+    proposed_on: date
+    status: Status
+    signed: tuple[Signature, ...] = ()
+    state: Literal["proposed", "in_effect", "withdrawn"] = "proposed"
+
+    def signed_on(self, party: str) -> date | None:
+        """The day on which a party signed; None while it has not."""
+        return next((one.on for one in self.signed if one.party == party), None)
+
+    def waits_for(self, parties: Iterable[str]) -> list[str]:
+        """Which of some parties have not signed."""
+        return [party for party in parties if self.signed_on(party) is None]
 
 
-class Agreement(Plain):
+class Right(Part, tag="right"):
+    """A right that a party holds, or held."""
+
+    recorded: RightRecorded
+    since: date
+    status: Status
+    released_on: date | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether it was not released."""
+        return self.released_on is None
+
+
+class Link(Part, tag="link"):
+    """A link to another deal; one `implied` came with the supersession itself."""
+
+    relation: Relation
+    other: Slug
+    since: date
+    status: Status
+    note: str | None = None
+    implied: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        relation: Relation,
+        other: Slug,
+        event: Event[Any],
+        *,
+        note: str | None = None,
+        implied: bool = False,
+    ) -> Link:
+        """A link by an event."""
+        return cls(
+            key=f"link/{relation}/{other}",
+            relation=relation,
+            other=other,
+            since=event.on,
+            status=event.provenance.status,
+            note=note,
+            implied=implied,
+        )
+
+
+class Statement(Part, tag="statement"):
+    """Something that was said in public."""
+
+    said: StatementRecorded
+    on: date
+    ref: str
+    status: Status
+
+
+class Baseline(Part, tag="baseline"):
+    """A baseline of the plan; the first one is kept as the later ones are."""
+
+    points: tuple[PlanPoint, ...]
+    on: date
+
+
+class Forecast(Part, tag="forecast"):
+    """A forecast of the plan."""
+
+    points: tuple[PlanPoint, ...]
+    on: date
+
+
+class Agreement(Parted):
     """One deal's agreement. Stream `agreement/DEAL`."""
 
+    __slots__ = ("_base",)
     kind = "agreement"
 
-    def __init__(self, stream: str) -> None:
-        super().__init__(stream)
-        self.title = ""
-        self.fictional = False
-        self.capital: tuple[str, ...] = ()
-        self.capacity: tuple[str, ...] = ()
-        self._state: State = "none"
-        self.status: Status = "confirmed"
-        self.claims: list[str] = []
-        self.indicative_terms: Terms | None = None
-        self.terms: Terms | None = None
-        self.terms_version = 0
-        self.loi_expires_on: date | None = None
-        self.opened_on: date | None = None
-        self.signed_on: date | None = None
-        self.effective_from: date | None = None
-        self.terminates_on: date | None = None
-        self.ended_on: date | None = None
-        self.successor: str | None = None
-        self.conditions: dict[str, Condition] = {}
-        self.amendments: dict[str, Amendment] = {}
-        self.suspensions: dict[Scope, tuple[date, str]] = {}
-        self.rights: dict[str, bool] = {}
-        self.links: set[tuple[str, str]] = set()
-        self.statements: set[str] = set()
-        self.plan_baselines = 0
-        self.plan_forecasts = 0
+    def __init__(self, stream: str, parts: Parts[Any] | None = None) -> None:
+        super().__init__(stream, parts)
+        self._base: Self | None = None
+
+    @property
+    def confirmed(self) -> Self:
+        """The same without what is only told."""
+        return self if self._base is None else self._base
+
+    def _copy(self) -> Self:
+        over = super()._copy()
+        over._base = self.confirmed
+        return over
+
+    @property
+    def main(self) -> Main:
+        """The agreement itself, only to look at."""
+        found: Main | None = self.parts.get(_MAIN)
+        return _NOTHING if found is None else found
 
     @property
     def state(self) -> State:
         """Where the agreement stands; `suspended` while any scope is."""
-        if self._state == "in_effect" and self.suspensions:
+        main = self.main
+        if main.stage == "in_effect" and main.suspensions:
             return "suspended"
-        return self._state
-
-    @state.setter
-    def state(self, state: State) -> None:
-        self._state = state
+        return main.stage
 
     @property
-    def parties(self) -> tuple[str, ...]:
+    def status(self) -> Status:
+        """What the state rests on; `disputed` while another is told."""
+        told = (claim.subject.partition(":")[0] for claim in self.claims)
+        return self.main.status if _STEP_TAGS.isdisjoint(told) else "disputed"
+
+    @property
+    def title(self) -> str:
+        """What the deal is called."""
+        return self.main.title
+
+    @property
+    def fictional(self) -> bool:
+        """Whether the deal is made up."""
+        return self.main.fictional
+
+    @property
+    def capital(self) -> tuple[Slug, ...]:
+        """The parties that bring capital."""
+        return self.main.capital
+
+    @property
+    def capacity(self) -> tuple[Slug, ...]:
+        """The parties that deploy capacity."""
+        return self.main.capacity
+
+    @property
+    def parties(self) -> tuple[Slug, ...]:
         """Every party, capital side first."""
-        return self.capital + tuple(p for p in self.capacity if p not in self.capital)
+        main = self.main
+        return tuple(dict.fromkeys((*main.capital, *main.capacity)))
 
     @property
     def binding(self) -> bool:
         """Whether the agreement has come into effect and has not ended."""
-        return self.state in BINDING
+        return self.main.stage in BINDING
 
     @property
     def ended(self) -> bool:
         """Whether nothing new can happen under it."""
-        return self.state in ENDED
+        return self.main.stage in ENDED
 
-    def claimed(self, event: Event[Any]) -> bool:
-        """Keep an unconfirmed fact as a claim beside the state; say whether it was."""
-        if event.confirmed:
-            return False
-        self.claims.append(event.ref)
-        self.status = "disputed"
-        return True
+    @property
+    def opened_on(self) -> date | None:
+        """The day on which the deal was opened."""
+        return self.main.opened_on
+
+    @property
+    def signed_on(self) -> date | None:
+        """The day of the last signature: of the letter, or of the agreement."""
+        return self.main.signed_on
+
+    @property
+    def loi_expires_on(self) -> date | None:
+        """The day on which the letter of intent expires."""
+        return self.main.loi_expires_on
+
+    @property
+    def effective_from(self) -> date | None:
+        """The day since which it is in effect."""
+        return self.main.effective_from
+
+    @property
+    def effective_ref(self) -> str:
+        """The entry by which it came into effect."""
+        return self.main.effective_ref
+
+    @property
+    def terminates_on(self) -> date | None:
+        """The day on which the notice runs out."""
+        return self.main.terminates_on
+
+    @property
+    def ended_on(self) -> date | None:
+        """The day on which it ended."""
+        return self.main.ended_on
+
+    @property
+    def successor(self) -> str | None:
+        """The deal that took its place."""
+        return self.main.successor
+
+    @property
+    def suspensions(self) -> Mapping[Scope, Suspension]:
+        """What stands still, by scope."""
+        return {one.scope: one for one in self.main.suspensions}
+
+    @property
+    def versions(self) -> Mapping[str, TermsVersion]:
+        """Every version of the terms, the letter of intent's too."""
+        return self.parts.under("terms")
+
+    @property
+    def indicative_terms(self) -> Terms | None:
+        """The terms of the letter of intent, if there is one."""
+        return self._terms(0)
+
+    @property
+    def terms(self) -> Terms | None:
+        """The terms agreed, in their latest version, if there are any."""
+        version = self.terms_version
+        return self._terms(version) if version else None
+
+    @property
+    def known_terms(self) -> Terms:
+        """The terms agreed, or the indicative ones, or none at all."""
+        return self.terms or self.indicative_terms or Terms()
+
+    @property
+    def terms_version(self) -> int:
+        """The number of the terms agreed; 0 while there are none."""
+        return self.main.terms_version
+
+    @property
+    def conditions(self) -> Mapping[str, Condition]:
+        """The conditions precedent by name."""
+        return self.parts.under("condition")
+
+    @property
+    def amendments(self) -> Mapping[str, Amendment]:
+        """The amendments by name."""
+        return self.parts.under("amendment")
+
+    @property
+    def rights(self) -> Mapping[str, Right]:
+        """The rights by name, the released ones too."""
+        return self.parts.under("right")
+
+    @property
+    def links(self) -> Mapping[str, Link]:
+        """The links to other deals, by RELATION/DEAL."""
+        return self.parts.under("link")
+
+    @property
+    def statements(self) -> Mapping[str, Statement]:
+        """What was said in public, by name."""
+        return self.parts.under("statement")
+
+    @property
+    def baselines(self) -> tuple[Baseline, ...]:
+        """Every baseline of the plan, the first one first."""
+        return tuple(one for _, one in sorted(self.parts.under("baseline").items()))
+
+    @property
+    def forecasts(self) -> tuple[Forecast, ...]:
+        """Every forecast of the plan, the latest one last."""
+        return tuple(one for _, one in sorted(self.parts.under("forecast").items()))
+
+    def _terms(self, version: int) -> Terms | None:
+        found: TermsVersion | None = self.parts.get(_version_key(version))
+        return None if found is None else found.terms
+
+    # What events do.
+    def main_to_change(self) -> Main:
+        """The agreement itself, to be changed."""
+        main: Main | None = self.parts.change(_MAIN)
+        if main is None:
+            main = Main()
+            self.parts.put(main)
+        return main
+
+    def condition_to_change(self, name: str) -> Condition | None:
+        """A condition, to be changed."""
+        found: Condition | None = self.parts.change(f"condition/{name}")
+        return found
+
+    def amendment_to_change(self, name: str) -> Amendment | None:
+        """An amendment, to be changed."""
+        found: Amendment | None = self.parts.change(f"amendment/{name}")
+        return found
+
+    def advance(self, state: State) -> Main:
+        """Move it to a state, unless it is further along already."""
+        main = self.main_to_change()
+        if _PLACES[state] >= _PLACES[main.stage]:
+            main.stage = state
+        return main
+
+    def set_terms(
+        self, version: int, terms: Terms, source: str, event: Event[Any]
+    ) -> None:
+        """Let a version of the terms hold, and keep those before it."""
+        main = self.main_to_change()
+        main.terms_version = max(main.terms_version, version)
+        self.parts.put(
+            TermsVersion(
+                key=_version_key(version),
+                source=source,
+                since=event.on,
+                status=event.provenance.status,
+                terms=terms,
+            )
+        )
 
     def settle_condition(
         self,
@@ -531,26 +914,32 @@ class Agreement(Plain):
         state: Literal["satisfied", "waived", "failed"],
         event: Event[Any],
     ) -> None:
-        """Move a condition, where the fact is confirmed."""
-        condition = self.conditions.get(name)
-        if condition and event.confirmed:
+        """Give a condition its outcome."""
+        condition = self.condition_to_change(name)
+        if condition:
             condition.state = state
             condition.on = event.on
             condition.ref = event.ref
 
-    def end(
-        self,
-        state: Literal["terminated", "lapsed", "superseded", "closed"],
-        event: Event[Any],
-    ) -> None:
-        """End the agreement, where the fact is confirmed."""
-        if self.claimed(event):
-            return
-        self.state = state
-        self.ended_on = self.ended_on or event.on
-        self.suspensions.clear()
+    def end(self, state: End, event: Event[Any]) -> Main:
+        """End the agreement, and with it what was suspended."""
+        main = self.advance(state)
+        main.ended_on = main.ended_on or event.on
+        main.suspensions = ()
+        return main
 
 
+PARTS: Final = (
+    Main,
+    TermsVersion,
+    Condition,
+    Amendment,
+    Right,
+    Link,
+    Statement,
+    Baseline,
+    Forecast,
+)
 EVENTS: Final = (
     Opened,
     LoiSigned,

@@ -35,6 +35,7 @@ EVENTS_OF: Final[dict[type[Aggregate], tuple[type[EventData], ...]]] = {
 }
 """The events of each kind of aggregate."""
 PARTS_OF: Final[dict[type[Aggregate], tuple[type[Part], ...]]] = {
+    agreement.Agreement: agreement.PARTS,
     funding.Funding: funding.PARTS,
     order.Order: order.PARTS,
 }

@@ -396,7 +396,7 @@ def _in_effect(facts: _Facts, node: AgreementInEffect) -> _Answer:
     missing = f"{facts.deal} is {agreement.state}"
     if day is not None:
         missing += f", in effect from {day}"
-    refs = (f"{agreement.id}@{agreement.version}",) if since else ()
+    refs = (agreement.effective_ref,) if since else ()
     return _answer(node, facts.deal, since, agreement.state, refs, missing)
 
 

@@ -3,8 +3,9 @@
 Amendments (AGR-06 to 08) are in `amendment.py`; what the agreement's state allows
 elsewhere (AGR-01, AGR-09, AGR-10) is in `in_force.py`.
 
-An unconfirmed fact beyond the letter of intent is only a claim beside the state, so
-the rules on states and signatures do not judge it.
+A report is a claim beside the state. Papers contradict each other, so that a report of
+a step is refused only where the deal has ended as a confirmed fact; nor need the press
+know every signature.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def opened_once(world: World, event: Event[Any]) -> None:
 @rule("AGR-14", *NEEDED)
 def state_allows(world: World, event: Event[Any]) -> None:
     """An agreement moves only along its states."""
-    agreement = world.need(Agreement, event.deal)
+    agreement = world.need(Agreement, event.deal).confirmed
     needed = NEEDED[type(event.data)]
     if not event.confirmed and not isinstance(event.data, LoiSigned):
         needed = needed | BINDING | {"draft", "loi_signed", "definitive_signed"}
@@ -263,9 +264,9 @@ def scopes_fit(world: World, event: Event[Any]) -> None:
         if resumes and since is None:
             raise Refused("AGR-14", f"{scope} is not suspended.")
         if not resumes and since is not None and event.confirmed:
-            raise Refused("AGR-14", f"{scope} is suspended since {since[0]} already.")
+            raise Refused("AGR-14", f"{scope} is suspended since {since.on} already.")
         if since is not None:
-            not_before(event, since[0], f"the suspension of {scope}")
+            not_before(event, since.on, f"the suspension of {scope}")
 
 
 @rule("AGR-14", TerminationNoticeGiven, Terminated, Lapsed)
@@ -344,17 +345,26 @@ def said_once(world: World, event: Event[Any]) -> None:
     match event.data:
         case RightRecorded(right=right) if right in agreement.rights:
             wrong = f"Right {right!r} is already on the record."
-        case RightReleased(right=right) if not agreement.rights.get(right):
-            known = ", ".join(r for r, held in agreement.rights.items() if held)
-            wrong = f"Right {right!r} is not held; held are: {known or 'none'}."
+        case RightReleased(right=right) if right not in _held(agreement):
+            known = ", ".join(_held(agreement)) or "none"
+            wrong = f"Right {right!r} is not held; held are: {known}."
         case Linked(other=other) if other == event.deal:
             wrong = f"{event.deal} cannot be linked to itself."
-        case Linked(relation=how, other=other) if (how, other) in agreement.links:
+        case Linked(relation=how, other=other) if _linked(agreement, how, other):
             wrong = f"{event.deal} is already linked: {how} {other}."
         case StatementRecorded(statement=name) if name in agreement.statements:
             wrong = f"Statement {name!r} is already on the record."
     if wrong:
         raise Refused("AGR-14", wrong)
+
+
+def _held(agreement: Agreement) -> list[str]:
+    return sorted(name for name, right in agreement.rights.items() if right.held)
+
+
+def _linked(agreement: Agreement, relation: str, other: str) -> bool:
+    link = agreement.links.get(f"{relation}/{other}")
+    return link is not None and not link.implied
 
 
 @rule("AGR-15", PlanBaselined, PlanForecast)

@@ -51,8 +51,8 @@ def amendment_is_pending(world: World, event: Event[Any]) -> None:
     if isinstance(event.data, AmendmentSigned):
         party = event.data.party
         known_party(agreement, party)
-        if party in amendment.signed:
-            day = amendment.signed[party]
+        day = amendment.signed_on(party)
+        if day is not None:
             raise Refused("AGR-06", f"{party} signed it on {day} already.")
 
 
@@ -60,9 +60,9 @@ def amendment_is_pending(world: World, event: Event[Any]) -> None:
 def all_signed(world: World, event: Event[Any]) -> None:
     """An amendment takes effect when all signed, on the terms it was written for."""
     agreement, amendment = _amendment(world, event)
-    waiting = [party for party in agreement.parties if party not in amendment.signed]
+    waiting = amendment.waits_for(agreement.parties)
     if waiting and event.confirmed:
-        signed = ", ".join(sorted(amendment.signed)) or "nobody"
+        signed = ", ".join(sorted(one.party for one in amendment.signed)) or "nobody"
         raise Refused(
             "AGR-06", f"Signed by {signed}, waiting for {', '.join(waiting)}."
         )
@@ -73,33 +73,53 @@ def all_signed(world: World, event: Event[Any]) -> None:
             f"they are at version {agreement.terms_version}.",
             todo="Propose it again.",
         )
-    for party, day in amendment.signed.items():
-        not_before(event, day, f"the signature of {party}")
+    for signature in amendment.signed:
+        not_before(event, signature.on, f"the signature of {signature.party}")
     not_before(event, amendment.takes_effect_on, "its day of effect")
     if event.data.terms.capacity_floor is not None:
         measurable(event.data.terms)
 
 
-@rule("AGR-07", AmendmentTookEffect)
-def cap_covers_what_is_used(world: World, event: Event[Any]) -> None:
-    """A cap is not set below what is paid, or approved and unsettled."""
+@rule("AGR-07", AmendmentProposed, AmendmentTookEffect)
+def commitments_keep_their_unit(world: World, event: Event[Any]) -> None:
+    """The commitment of a facility is changed in the facility's own unit."""
     funding = world.get(Funding, event.deal)
     for name, cap in _caps(funding, event).items():
-        used = funding.paid(name) + funding.approved_unsettled(name)
-        if cap < used:
+        unit = funding.facilities[name].unit
+        if cap.unit != unit:
             raise Refused(
-                "AGR-07", f"Cap {cap} is below {used} already paid or approved."
+                "AGR-07", f"Facility {name} is in {unit}, not in {cap.unit}: {cap}."
             )
+
+
+@rule("AGR-07", AmendmentTookEffect)
+def cap_covers_what_is_used(world: World, event: Event[Any]) -> None:
+    """A cap is not set below what is paid, or approved and unsettled.
+
+    Nor is it set in a currency in which that cannot be held against it.
+    """
+    funding = world.get(Funding, event.deal)
+    for name, cap in _caps(funding, event).items():
+        _covers(cap, [funding.used(name)])
     cap = event.data.terms.funding_cap
     if cap is not None and any(c.path == "funding_cap" for c in event.data.changes):
-        total = Amount.zero(cap.unit)
-        for name, facility in funding.facilities.items():
-            if facility.unit == cap.unit:
-                total += funding.paid(name) + funding.approved_unsettled(name)
-        if cap < total:
+        money = (n for n, one in funding.facilities.items() if one.commitment.is_money)
+        _covers(cap, [funding.used(name) for name in money])
+
+
+def _covers(cap: Amount, amounts: list[Amount]) -> None:
+    total = Amount.zero(cap.unit)
+    for used in amounts:
+        if used.unit == cap.unit:
+            total += used
+        elif used:
             raise Refused(
-                "AGR-07", f"Cap {cap} is below {total} already paid or approved."
+                "AGR-07",
+                f"Cap {cap} cannot be held against {used} already paid or approved.",
+                todo=f"State the cap in {used.unit}.",
             )
+    if cap < total:
+        raise Refused("AGR-07", f"Cap {cap} is below {total} already paid or approved.")
 
 
 @rule("AGR-08", AmendmentTookEffect)

@@ -283,8 +283,8 @@ def change_names_its_cause(world: World, event: Event[Any]) -> None:
     amendment = agreement.amendments.get(changed.cause)
     condition = agreement.conditions.get(changed.cause)
     if amendment is not None and amendment.state == "in_effect":
-        for day in amendment.signed.values():
-            not_before(event, day, f"the signatures of {changed.cause}")
+        for signature in amendment.signed:
+            not_before(event, signature.on, f"the signatures of {changed.cause}")
     elif condition is not None and condition.state != "open":
         not_before(event, condition.on, f"the outcome of {changed.cause}")
     else:

@@ -118,16 +118,19 @@ def scope_is_not_suspended(world: World, event: Event[Any]) -> None:
     """A suspended scope refuses its commands."""
     agreement = world.need(Agreement, event.deal)
     scope = SCOPED[type(event.data)]
-    since, ground = agreement.suspensions.get(scope, (None, ""))
-    if since is None or (scope == "delivery" and event.on < since):
+    held = agreement.suspensions.get(scope)
+    if held is None or (scope == "delivery" and event.on < held.on):
         return  # A delivery made before the suspension is still a fact.
-    raise Refused("AGR-09", f"{scope} is suspended since {since}: {ground}.")
+    raise Refused("AGR-09", f"{scope} is suspended since {held.on}: {held.ground}.")
 
 
 @rule("AGR-10", *dict.fromkeys((*NOT_AFTER_THE_END, *NOT_AFTER_THE_CLOSE)))
 def only_winding_down(world: World, event: Event[Any]) -> None:
-    """After its end an agreement takes only winding down; once closed, not even that."""
-    agreement = world.need(Agreement, event.deal)
+    """After its end an agreement takes only winding down; once closed, not even that.
+
+    An end that is only told refuses nothing.
+    """
+    agreement = world.need(Agreement, event.deal).confirmed
     if not agreement.ended:
         return
     closed = agreement.state == "closed"

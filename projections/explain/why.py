@@ -251,7 +251,7 @@ class _Teller:
         """Why a rung is empty, where that is simple to say."""
         said = "nothing has come this far"
         if rung == "committed":
-            state = agreement_of(self._book).shown_state.replace("_", " ")
+            state = agreement_of(self._book).state.replace("_", " ")
             return f"{said}: the agreement is {state}"
         waits = next_trigger(self._book, unit)
         if ladder == CAPACITY or rung == "announced" or waits is None:
@@ -317,7 +317,7 @@ class _Teller:
 
     def _announced(self, field: str, unit: str) -> Iterator[Reason]:
         """The event that announced a figure: the letter of intent, else the agreement."""
-        intended = agreement_of(self._book).indicative is not None
+        intended = agreement_of(self._book).indicative_terms is not None
         yield from self._from_terms(field, unit, intended=intended)
 
     def _bound(self, field: str, unit: str) -> Iterator[Reason]:

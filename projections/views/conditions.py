@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any, Final
 
 from ledger.domain import agreement as agreed
-from ledger.domain.event import Event
-from ledger.domain.provenance import Status
+from ledger.domain.agreement import Agreement, Condition
+from ledger.domain.event import Event, EventData
 from ledger.domain.struct import Frozen
+from projections.engine.nouns import parts_of
 from projections.engine.view import Book, Drawn, FoldRow, Rows, View
 
+OUTCOMES: Final[dict[type[EventData], str]] = {
+    agreed.ConditionSatisfied: "satisfied",
+    agreed.ConditionWaived: "waived",
+    agreed.ConditionFailed: "failed",
+}
 
-class ConditionRow(FoldRow):
-    """A condition."""
 
-    text: str
-    scope: str
-    owner: str | None
-    waivable_by: str | None
-    long_stop_on: date | None
-    state: str = "open"
-    status: Status = "confirmed"
-    on: date | None = None
-    by: str = ""
-    evidence: str = ""
-    claims: tuple[str, ...] = ()
+class OutcomeRow(FoldRow):
+    """Who recorded a condition's outcome, on what evidence; its key is the entry's ref."""
+
+    by: str
+    evidence: str
 
 
 CONDITIONS: Final = View(
-    "conditions", 1, "Which conditions are open, and until when?", ConditionRow
+    "conditions", 2, "Which conditions are open, and until when?", OutcomeRow
 )
 
 
@@ -51,84 +48,60 @@ class ConditionLine(Frozen, omit_defaults=False):
     claims: str
 
 
+def conditions_of(book: Book) -> list[Condition]:
+    """Every condition by its name; one that is only reported, where no other is."""
+    agreement = book.get(Agreement)
+    known = {**agreement.told.conditions, **agreement.conditions}
+    return [condition for _, condition in sorted(known.items())]
+
+
 def open_conditions(book: Book) -> list[str]:
     """The names of the conditions that are open."""
-    return [row.key for row in book.rows(CONDITIONS) if row.state == "open"]
+    return [one.name for one in conditions_of(book) if one.state == "open"]
 
 
-@CONDITIONS.on(agreed.ConditionDefined)
-def _defined(rows: Rows[ConditionRow], event: Event[agreed.ConditionDefined]) -> None:
-    data = event.data
+@CONDITIONS.on(*OUTCOMES)
+def _settled(rows: Rows[OutcomeRow], event: Event[Any]) -> None:
     rows.put(
-        ConditionRow(
-            key=data.condition,
-            text=data.text,
-            scope=data.scope,
-            owner=data.owner,
-            waivable_by=data.waivable_by,
-            long_stop_on=data.long_stop_on,
-            status=event.provenance.status,
+        OutcomeRow(
+            key=event.ref,
+            by=f"{event.provenance.actor}@{event.provenance.party}",
+            evidence="; ".join(item.title for item in event.provenance.evidence),
         )
     )
 
 
-SETTLED: Final[dict[type, str]] = {
-    agreed.ConditionSatisfied: "satisfied",
-    agreed.ConditionWaived: "waived",
-    agreed.ConditionFailed: "failed",
-}
-
-
-@CONDITIONS.on(*SETTLED)
-def _settled(rows: Rows[ConditionRow], event: Event[Any]) -> None:
-    row = rows.get(event.data.condition)
-    if row is None:
-        return
-    state = SETTLED[type(event.data)]
-    if not event.confirmed:
-        row.claims = (*row.claims, f"{state} is {event.provenance.status}")
-    else:
-        row.state = state
-        row.on = event.on
-        row.by = f"{event.provenance.actor}@{event.provenance.party}"
-        row.evidence = "; ".join(item.title for item in event.provenance.evidence)
-    rows.put(row)
-
-
-@CONDITIONS.on(agreed.AmendmentTookEffect)
-def _amended(
-    rows: Rows[ConditionRow], event: Event[agreed.AmendmentTookEffect]
-) -> None:
-    if not event.confirmed:
-        return
-    for name, day in agreed.long_stops(event.data.changes).items():
-        row = rows.get(name)
-        if row is not None:
-            row.long_stop_on = day
-            rows.put(row)
-
-
-@CONDITIONS.answer(ConditionLine, key=("condition",))
+@CONDITIONS.answer(ConditionLine, parts_of(Agreement), key=("condition",))
 def _conditions(book: Book) -> Drawn:
-    lines = []
-    for row in book.rows(CONDITIONS):
-        counting = row.state == "open" and row.long_stop_on is not None
-        left = (row.long_stop_on - book.as_of).days if counting else None
-        lines.append(
-            ConditionLine(
-                condition=row.key,
-                scope=row.scope,
-                text=row.text,
-                owner=row.owner,
-                state=row.state,
-                status=row.status,
-                long_stop_on=row.long_stop_on.isoformat() if row.long_stop_on else None,
-                days_left=left,
-                waivable_by=row.waivable_by,
-                on=row.on.isoformat() if row.on else None,
-                by=row.by,
-                evidence=row.evidence,
-                claims="; ".join(row.claims),
-            )
-        )
+    lines = [_line(book, condition) for condition in conditions_of(book)]
     return Drawn(lines, {"open": sum(1 for line in lines if line.state == "open")})
+
+
+def _line(book: Book, condition: Condition) -> ConditionLine:
+    is_open, stop = condition.state == "open", condition.long_stop_on
+    outcome: OutcomeRow | None = book.rows(CONDITIONS).get(condition.ref)
+    return ConditionLine(
+        condition=condition.name,
+        scope=condition.scope,
+        text=condition.text,
+        owner=condition.owner,
+        state=condition.state,
+        status=condition.status,
+        long_stop_on=stop.isoformat() if stop else None,
+        days_left=(stop - book.as_of).days if is_open and stop else None,
+        waivable_by=condition.waivable_by,
+        on=None if is_open else condition.on.isoformat(),
+        by=outcome.by if outcome else "",
+        evidence=outcome.evidence if outcome else "",
+        claims="; ".join(_claims(book, condition.name)),
+    )
+
+
+def _claims(book: Book, name: str) -> list[str]:
+    """What is told of a condition's outcome and is not confirmed."""
+    subjects = {f"{kind.tag()}:{name}": state for kind, state in OUTCOMES.items()}
+    return [
+        f"{subjects[claim.subject]} is {claim.provenance.status}"
+        for claim in book.get(Agreement).claims
+        if claim.subject in subjects
+    ]

@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from ledger.domain import agreement as agreed
-from ledger.domain.event import Event
-from ledger.domain.provenance import Status
+from ledger.domain.agreement import Agreement, Link, Right
 from ledger.domain.struct import Frozen
-from projections.engine.view import Book, Drawn, FoldRow, Rows, View, line_of
+from projections.engine.nouns import parts_of
+from projections.engine.view import Book, Drawn, FoldRow, View
 
-
-class LinkRow(FoldRow):
-    """A link or a right."""
-
-    kind: str
-    relation: str
-    other: str
-    text: str = ""
-    binding: bool = False
-    since: str = ""
-    until: str | None = None
-    released_on: str | None = None
-    status: Status = "confirmed"
-
-
-LINKS: Final = View("links", 1, "Which deals and rights hang on this one?", LinkRow)
+LINKS: Final = View("links", 2, "Which deals and rights hang on this one?", FoldRow)
 
 
 class LinkLine(Frozen, omit_defaults=False):
@@ -45,71 +29,54 @@ class LinkLine(Frozen, omit_defaults=False):
 def linked(book: Book) -> list[dict[str, str]]:
     """The linked deals."""
     return [
-        {"relation": row.relation, "deal": row.other, "status": row.status}
-        for row in book.rows(LINKS)
-        if row.kind == "deal"
+        {"relation": link.relation, "deal": link.other, "status": link.status}
+        for link in _links_of(book)
     ]
 
 
-@LINKS.on(agreed.Linked)
-def _linked(rows: Rows[LinkRow], event: Event[agreed.Linked]) -> None:
-    data = event.data
-    rows.put(
-        LinkRow(
-            key=f"deal/{data.relation}/{data.other}",
-            kind="deal",
-            relation=data.relation,
-            other=data.other,
-            text=data.note or "",
-            since=event.on.isoformat(),
-            status=event.provenance.status,
-        )
-    )
+def _links_of(book: Book) -> list[Link]:
+    """Every link; one that is only reported, where no other is."""
+    agreement = book.get(Agreement)
+    known = {**agreement.told.links, **agreement.links}
+    return [link for _, link in sorted(known.items())]
 
 
-@LINKS.on(agreed.Superseded)
-def _superseded(rows: Rows[LinkRow], event: Event[agreed.Superseded]) -> None:
-    key = f"deal/superseded_by/{event.data.successor}"
-    if rows.get(key) is None:
-        rows.put(
-            LinkRow(
-                key=key,
-                kind="deal",
-                relation="superseded_by",
-                other=event.data.successor,
-                since=event.on.isoformat(),
-                status=event.provenance.status,
-            )
-        )
+def _rights_of(book: Book) -> list[Right]:
+    """Every right by its name; one that is only reported, where no other is."""
+    agreement = book.get(Agreement)
+    known = {**agreement.told.rights, **agreement.rights}
+    return [right for _, right in sorted(known.items())]
 
 
-@LINKS.on(agreed.RightRecorded)
-def _right(rows: Rows[LinkRow], event: Event[agreed.RightRecorded]) -> None:
-    data = event.data
-    since = data.runs_from or event.on
-    rows.put(
-        LinkRow(
-            key=f"right/{data.right}",
-            kind="right",
-            relation=data.kind,
-            other=data.holder,
-            text=data.text,
-            binding=data.binding,
-            since=since.isoformat(),
-            until=data.runs_to.isoformat() if data.runs_to else None,
-            status=event.provenance.status,
-        )
-    )
-
-
-@LINKS.on(agreed.RightReleased)
-def _released(rows: Rows[Any], event: Event[agreed.RightReleased]) -> None:
-    row = rows.get(f"right/{event.data.right}")
-    if row is not None:
-        row.released_on = event.on.isoformat()
-        rows.put(row)
-
-
-@LINKS.answer(LinkLine, key=("kind", "relation", "other"))
+@LINKS.answer(LinkLine, parts_of(Agreement), key=("kind", "relation", "other"))
 def _links(book: Book) -> Drawn:
-    return Drawn([line_of(LinkLine, row) for row in book.rows(LINKS)])
+    return Drawn([*map(_of_link, _links_of(book)), *map(_of_right, _rights_of(book))])
+
+
+def _of_link(link: Link) -> LinkLine:
+    return LinkLine(
+        kind="deal",
+        relation=link.relation,
+        other=link.other,
+        text=link.note or "",
+        binding=False,
+        since=link.since.isoformat(),
+        until=None,
+        released_on=None,
+        status=link.status,
+    )
+
+
+def _of_right(right: Right) -> LinkLine:
+    recorded, released_on = right.recorded, right.released_on
+    return LinkLine(
+        kind="right",
+        relation=recorded.kind,
+        other=recorded.holder,
+        text=recorded.text,
+        binding=recorded.binding,
+        since=right.since.isoformat(),
+        until=recorded.runs_to.isoformat() if recorded.runs_to else None,
+        released_on=released_on.isoformat() if released_on else None,
+        status=right.status,
+    )

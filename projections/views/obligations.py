@@ -6,31 +6,20 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any, Final
 
-from ledger.domain import agreement as agreed
-from ledger.domain.agreement import ENDED, Agreement
+from ledger.domain.agreement import ENDED, Agreement, Amendment
 from ledger.domain.certificate import Certificate
-from ledger.domain.event import Event
 from ledger.domain.funding import Facility, Funding
 from ledger.domain.milestone import Milestone
 from ledger.domain.order import Order
 from ledger.domain.reversal import Reversal
 from ledger.domain.struct import Frozen
 from projections.engine.nouns import NOUNS
-from projections.engine.view import Book, Drawn, FoldRow, Rows, View
-from projections.views.conditions import CONDITIONS
+from projections.engine.view import Book, Drawn, View
+from projections.views.conditions import CONDITIONS, conditions_of
 from projections.views.deals import DEALS, agreement_of
 from projections.views.distance import DISTANCE, open_tranches, waits
 
-
-class PendingRow(FoldRow):
-    """An amendment that waits for signatures."""
-
-    kind: str
-    due_on: date | None
-    signed: tuple[str, ...] = ()
-
-
-OBLIGATIONS: Final = View("obligations", 1, "What is due next, from whom?", PendingRow)
+OBLIGATIONS: Final = View("obligations", 2, "What is due next, from whom?")
 
 
 class Obligation(Frozen, omit_defaults=False):
@@ -42,32 +31,6 @@ class Obligation(Frozen, omit_defaults=False):
     what: str
     subject: str
     status: str
-
-
-@OBLIGATIONS.on(agreed.AmendmentProposed)
-def _proposed(rows: Rows[PendingRow], event: Event[agreed.AmendmentProposed]) -> None:
-    data = event.data
-    rows.put(
-        PendingRow(
-            key=f"amendment/{data.amendment}",
-            kind="amendment",
-            due_on=data.takes_effect_on,
-        )
-    )
-
-
-@OBLIGATIONS.on(agreed.AmendmentSigned)
-def _signed(rows: Rows[PendingRow], event: Event[agreed.AmendmentSigned]) -> None:
-    row = rows.get(f"amendment/{event.data.amendment}")
-    if row is not None and event.confirmed:
-        row.signed = (*row.signed, event.data.party)
-        rows.put(row)
-
-
-@OBLIGATIONS.on(agreed.AmendmentTookEffect, agreed.AmendmentWithdrawn)
-def _settled(rows: Rows[PendingRow], event: Event[Any]) -> None:
-    if event.confirmed:
-        rows.drop(f"amendment/{event.data.amendment}")
 
 
 @OBLIGATIONS.answer(Obligation, DEALS, CONDITIONS, DISTANCE, *NOUNS, key=("subject",))
@@ -103,27 +66,38 @@ def _of_agreement(book: Book) -> list[Due]:
     if row.state in ENDED:
         return []
     found: list[Due] = []
-    if row.state == "loi_signed" and row.expires_on:
+    if row.state == "loi_signed" and row.loi_expires_on:
         who = ", ".join(row.parties)
         what = "sign the definitive agreement before the letter expires"
-        found.append((row.expires_on, who, what, "agreement", row.status))
+        found.append((row.loi_expires_on, who, what, "agreement", row.status))
     if row.state == "terminating":
         who = ", ".join(row.parties)
         found.append((row.terminates_on, who, "end of notice", "agreement", row.status))
-    for condition in book.rows(CONDITIONS):
+    for condition in conditions_of(book):
         if condition.state == "open":
             who = condition.owner or "-"
             what = f"bring about: {condition.text}"
-            subject = f"condition {condition.key}"
+            subject = f"condition {condition.name}"
             found.append((condition.long_stop_on, who, what, subject, condition.status))
-    for pending in book.rows(OBLIGATIONS):
-        if pending.kind == "amendment":
-            waiting = [p for p in row.parties if p not in pending.signed]
-            name = pending.key.partition("/")[2]
-            what = "sign the amendment" if waiting else "bring it into effect"
-            who = ", ".join(waiting or row.parties)
-            found.append((pending.due_on, who, what, f"amendment {name}", "confirmed"))
-    return found
+    return found + [_of_amendment(row, one) for one in _amendments(row)]
+
+
+def _amendments(agreement: Agreement) -> list[Amendment]:
+    """Amendments on their way; one that is only reported, where no other is."""
+    known = {**agreement.told.amendments, **agreement.amendments}
+    return [one for _, one in sorted(known.items()) if one.state == "proposed"]
+
+
+def _of_amendment(agreement: Agreement, amendment: Amendment) -> Due:
+    """Whose turn it is: of those who have not signed, then of whoever acts for all."""
+    waiting = amendment.waits_for(agreement.parties)
+    what = "sign the amendment" if waiting else "bring it into effect"
+    if amendment.written_for_version != agreement.terms_version:
+        # Signed by all, it would be refused all the same (AGR-06).
+        waiting, what = [], "withdraw it: the terms have changed since it was proposed"
+    who = ", ".join(waiting or agreement.parties)
+    subject = f"amendment {amendment.name}"
+    return (amendment.takes_effect_on, who, what, subject, amendment.status)
 
 
 def _of_roadmap(book: Book) -> list[Due]:

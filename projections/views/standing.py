@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from ledger.domain.agreement import ENDED
+from ledger.domain.agreement import ENDED, Agreement
 from ledger.domain.certificate import on_basis
 from ledger.domain.funding import Funding
 from ledger.domain.ladder import Rungs
@@ -16,7 +16,7 @@ from projections.engine.view import Book, Drawn, FoldRow, View
 from projections.views.certificates import CERTIFICATES, certified_watts
 from projections.views.commitment import COMMITMENT, facilities_of, plain, rungs_of
 from projections.views.conditions import CONDITIONS, open_conditions
-from projections.views.deals import DEALS, AgreementRow, DealLine, agreement_of
+from projections.views.deals import DEALS, DealLine, agreement_of, disputes_of
 from projections.views.distance import DISTANCE, next_trigger
 from projections.views.fleet import FLEET, totals_of
 from projections.views.links import LINKS, linked
@@ -103,7 +103,7 @@ def funding_rungs(book: Book) -> Iterator[tuple[str, str, Amount]]:
 def announced_cap(book: Book) -> Amount | None:
     """The cap as announced: in the letter of intent, else in the agreement."""
     row = agreement_of(book)
-    first = row.indicative or row.terms
+    first = row.indicative_terms or row.terms
     return first.funding_cap if first else None
 
 
@@ -134,8 +134,8 @@ def _money(undertaking: str, rung: str, amount: Amount) -> Rung:
     )
 
 
-def _watts(book: Book, row: AgreementRow) -> dict[str, int]:
-    announced = (row.indicative or row.terms or row.known_terms).capacity_floor
+def _watts(book: Book, row: Agreement) -> dict[str, int]:
+    announced = (row.indicative_terms or row.terms or row.known_terms).capacity_floor
     binds = row.effective_from is not None and row.state not in ENDED
     floor = row.terms.capacity_floor if binds and row.terms else None
     rated = totals_of(book).rated()
@@ -173,13 +173,13 @@ def _about(book: Book, watts: dict[str, int]) -> About:
     row = agreement_of(book)
     return About(
         title=row.title,
-        state=row.shown_state,
+        state=row.state,
         status=row.status,
         fictional=row.fictional,
         basis=row.known_terms.capacity_basis,
         next_trigger=next_trigger(book),
         open_conditions=open_conditions(book),
-        disputes=[*row.disputes, *disputed_milestones(book)],
+        disputes=[*disputes_of(book), *disputed_milestones(book)],
         links=linked(book),
         flags=list(_flags(book, watts)),
     )
@@ -194,7 +194,7 @@ def _deals(book: Book) -> Drawn:
         DealLine(
             deal=book.deal,
             title=row.title,
-            state=row.shown_state,
+            state=row.state,
             status=row.status,
             fictional=row.fictional,
             funding_announced=of["announced"],

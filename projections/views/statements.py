@@ -4,27 +4,22 @@ from __future__ import annotations
 
 from typing import Final
 
-from ledger.domain import agreement as agreed
+from ledger.domain.agreement import Agreement, Statement, StatementRecorded
 from ledger.domain.event import Event
 from ledger.domain.struct import Frozen
-from projections.engine.view import Book, Drawn, FoldRow, Rows, View, line_of
+from projections.engine.nouns import parts_of
+from projections.engine.view import Book, Drawn, FoldRow, Rows, View
 
 
-class StatementRow(FoldRow):
-    """A statement."""
+class SourceRow(FoldRow):
+    """Where a statement was read; its key is the entry's ref."""
 
-    statement: str
-    on: str
-    speaker: str
-    text: str
-    status: str
     source: str
     address: str
-    contradicts: str | None
 
 
 STATEMENTS: Final = View(
-    "statements", 1, "What was said in public, by whom, on what source?", StatementRow
+    "statements", 2, "What was said in public, by whom, on what source?", SourceRow
 )
 
 
@@ -41,25 +36,40 @@ class StatementLine(Frozen, omit_defaults=False):
     address: str
 
 
-@STATEMENTS.on(agreed.StatementRecorded)
-def _said(rows: Rows[StatementRow], event: Event[agreed.StatementRecorded]) -> None:
-    data, evidence = event.data, event.provenance.evidence
+@STATEMENTS.on(StatementRecorded)
+def _said(rows: Rows[SourceRow], event: Event[StatementRecorded]) -> None:
+    evidence = event.provenance.evidence
     rows.put(
-        StatementRow(
-            key=f"{event.position:012d}",
-            statement=data.statement,
-            on=event.on.isoformat(),
-            speaker=data.speaker,
-            text=data.text,
-            status=event.provenance.status,
+        SourceRow(
+            key=event.ref,
             source="; ".join(item.publisher or item.title for item in evidence),
             address="; ".join(item.address for item in evidence if item.address),
-            contradicts=data.contradicts,
         )
     )
 
 
-@STATEMENTS.answer(StatementLine, key=("statement",))
+@STATEMENTS.answer(StatementLine, parts_of(Agreement), key=("statement",))
 def _statements(book: Book) -> Drawn:
-    lines = [line_of(StatementLine, row) for row in book.rows(STATEMENTS)]
-    return Drawn(sorted(lines, key=lambda line: line.on))
+    agreement = book.get(Agreement)
+    known = {**agreement.told.statements, **agreement.statements}
+    said = sorted(known.values(), key=lambda one: (one.on, _version(one)))
+    return Drawn([_line(book, statement) for statement in said])
+
+
+def _version(statement: Statement) -> int:
+    return int(statement.ref.rpartition("@")[2])
+
+
+def _line(book: Book, statement: Statement) -> StatementLine:
+    said, source = statement.said, book.rows(STATEMENTS).get(statement.ref)
+    assert source is not None, statement.ref
+    return StatementLine(
+        on=statement.on.isoformat(),
+        statement=said.statement,
+        speaker=said.speaker,
+        text=said.text,
+        status=statement.status,
+        contradicts=said.contradicts,
+        source=source.source,
+        address=source.address,
+    )
