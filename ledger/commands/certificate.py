@@ -103,9 +103,9 @@ def bring_into_effect(decision: Decision, certificate: CertificateId) -> None:
     accord certificate bring-into-effect acme-orion C-1
     """
     effect = _record(decision, certificate, TookEffect())
-    standing = decision.need(Certificate, decision.deal, certificate)
-    if not standing.counts:
+    if not effect.confirmed:
         return
+    standing = decision.need(Certificate, decision.deal, certificate)
     for counted in standing.systems:
         decision.record(
             System,
@@ -132,7 +132,7 @@ def revoke(
     standing = decision.need(Certificate, decision.deal, certificate)
     counted = standing.systems if standing.counts else ()
     revoked = _record(decision, certificate, Revoked(ground=ground))
-    if standing.counts or not counted:
+    if not revoked.confirmed or not counted:
         return
     for one in counted:
         decision.record(

@@ -67,18 +67,9 @@ def agree(decision: Decision, milestone: MilestoneId) -> None:
 
     accord milestone agree acme-orion rubin-inference --actor bo@orion
     """
-    agreement = decision.need(Agreement, decision.deal)
-    standing = decision.need(Milestone, decision.deal, milestone)
-    agreed = standing.agreed_by | {decision.party}
-    complete = agreed.issuperset(agreement.parties)
-    _record(
-        decision,
-        milestone,
-        Agreed(
-            party=Slug(decision.party),
-            complete=complete and standing.counts(decision.at.status),
-        ),
-    )
+    parties = decision.need(Agreement, decision.deal).parties
+    needed = tuple(Slug(party) for party in parties)
+    _record(decision, milestone, Agreed(party=Slug(decision.party), needed=needed))
 
 
 def reschedule(
@@ -92,8 +83,9 @@ def reschedule(
     accord milestone reschedule acme-orion rubin-inference --new 2027-03-31 --reason "Late samples"
     """
     standing = decision.need(Milestone, decision.deal, milestone)
-    assert standing.target_on is not None
-    _record(decision, milestone, Rescheduled(old=standing.target_on, new=new))
+    # One that is only reported has no target yet; the rules refuse to move it.
+    old = standing.target_on or new
+    _record(decision, milestone, Rescheduled(old=old, new=new))
 
 
 def rebaseline(

@@ -6,11 +6,13 @@ same moment makes whoever writes into it decide again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any, Final, Literal, get_args
 
-from ledger.domain.aggregate import Plain
+from ledger.domain.aggregate import Parted
 from ledger.domain.event import Event, EventData
+from ledger.domain.parts import Part
 from ledger.domain.values import Id
 
 Weekday = Literal[
@@ -28,9 +30,11 @@ class HolidaysRecorded(EventData, tag="calendar.holidays_recorded"):
     weekend: tuple[Weekday, ...] = WEEKEND
 
     def apply(self, books: Books, event: Event[Any]) -> None:
-        calendar = books.calendars.setdefault(self.calendar, Calendar())
-        calendar.holidays.update(self.days)
-        calendar.weekend = frozenset(self.weekend)
+        key = f"calendar/{self.calendar}"
+        calendar = books.parts.get(key) or Calendar(key=key)
+        calendar.holidays = tuple(sorted({*calendar.holidays, *self.days}))
+        calendar.weekend = self.weekend
+        books.parts.put(calendar)
 
 
 class PeriodOpened(EventData, tag="period.opened"):
@@ -41,7 +45,13 @@ class PeriodOpened(EventData, tag="period.opened"):
     ends_on: date
 
     def apply(self, books: Books, event: Event[Any]) -> None:
-        books.periods[self.period] = Period(self.begins_on, self.ends_on)
+        books.parts.put(
+            Period(
+                key=f"period/{self.period}",
+                begins_on=self.begins_on,
+                ends_on=self.ends_on,
+            )
+        )
 
 
 class PeriodClosed(EventData, tag="period.closed"):
@@ -50,17 +60,17 @@ class PeriodClosed(EventData, tag="period.closed"):
     period: Id
 
     def apply(self, books: Books, event: Event[Any]) -> None:
-        period = books.periods.get(self.period)
+        period = books.parts.change(f"period/{self.period}")
         if period:
             period.closed_on = event.on
 
 
-class Calendar:
+class Calendar(Part, tag="calendar"):
     """Which days are business days: neither at a weekend nor a recorded holiday."""
 
-    def __init__(self) -> None:
-        self.holidays: set[date] = set()
-        self.weekend: frozenset[Weekday] = frozenset(WEEKEND)
+    key: str = "calendar/"
+    holidays: tuple[date, ...] = ()
+    weekend: tuple[Weekday, ...] = WEEKEND
 
     def is_business_day(self, day: date) -> bool:
         """Whether business is done on a day."""
@@ -84,28 +94,33 @@ class Calendar:
         return found
 
 
-class Period:
+class Period(Part, tag="period"):
     """An accounting period, both days included."""
 
-    def __init__(self, begins_on: date, ends_on: date) -> None:
-        self.begins_on = begins_on
-        self.ends_on = ends_on
-        self.closed_on: date | None = None
+    begins_on: date
+    ends_on: date
+    closed_on: date | None = None
 
     def holds(self, day: date) -> bool:
         """Whether a day lies in it."""
         return self.begins_on <= day <= self.ends_on
 
 
-class Books(Plain):
+class Books(Parted):
     """The calendars and accounting periods of a deal. Stream `books/DEAL`."""
 
+    __slots__ = ()
     kind = "books"
 
-    def __init__(self, stream: str) -> None:
-        super().__init__(stream)
-        self.calendars: dict[str, Calendar] = {}
-        self.periods: dict[str, Period] = {}
+    @property
+    def calendars(self) -> Mapping[str, Calendar]:
+        """The calendars by name."""
+        return self.parts.under("calendar")
+
+    @property
+    def periods(self) -> Mapping[str, Period]:
+        """The periods by name."""
+        return self.parts.under("period")
 
     def closed_period(self, day: date) -> str | None:
         """The closed period in which a day lies."""
@@ -115,4 +130,5 @@ class Books(Plain):
         return None
 
 
+PARTS: Final = (Calendar, Period)
 EVENTS: Final = (HolidaysRecorded, PeriodOpened, PeriodClosed)

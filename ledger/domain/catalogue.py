@@ -36,7 +36,10 @@ EVENTS_OF: Final[dict[type[Aggregate], tuple[type[EventData], ...]]] = {
 """The events of each kind of aggregate."""
 PARTS_OF: Final[dict[type[Aggregate], tuple[type[Part], ...]]] = {
     agreement.Agreement: agreement.PARTS,
+    observation.Observations: observation.PARTS,
+    certificate.Certificate: certificate.PARTS,
     funding.Funding: funding.PARTS,
+    books.Books: books.PARTS,
     order.Order: order.PARTS,
 }
 """What the state of an aggregate of many parts is made of."""

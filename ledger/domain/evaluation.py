@@ -402,13 +402,13 @@ def _in_effect(facts: _Facts, node: AgreementInEffect) -> _Answer:
 
 def _price(facts: _Facts, node: PriceAtLeast) -> _Answer:
     how = f"{node.instrument} at {node.price} ({node.method}, days: {node.days})"
-    asked = (node.instrument, node.method, node.days, node.price.currency)
+    prices = facts.world.get(Observations, facts.deal).prices(node.instrument)
     seen = sorted(
-        (day, ref, str(observed.price))
-        for observed, day, ref in facts.world.get(Observations, facts.deal).prices
-        if (observed.instrument, observed.method, observed.days) == asked[:3]
-        if observed.price.currency == asked[3]
-        if observed.price.value >= node.price.value and facts.reached(day)
+        (one.on, one.ref, str(one.price))
+        for one in prices
+        if (one.method, one.days) == (node.method, node.days)
+        if one.price.currency == node.price.currency
+        if one.price.value >= node.price.value and facts.reached(one.on)
     )
     if not seen:
         return _answer(node, how, None, "none", (), f"No price was seen of {how}")

@@ -1,10 +1,11 @@
 """Milestone: one step of the co-optimised roadmap, from proposal to achievement.
 
 Changed evidence voids the sign-offs (MIL-04); the first baseline is kept for ever
-(MIL-06); only a confirmed achievement can unlock anything.
+(MIL-06); only a confirmed achievement can unlock anything, and none while it is
+disputed (MIL-05).
 
-A fact less certain than the milestone itself is only a claim beside its state; but
-a dispute holds it up (MIL-05) however uncertain it is.
+It is agreed while all whose agreement it needs agree: that is no step of its own, so
+that whoever takes an agreement back takes it back.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, Final, Literal
 
-from ledger.domain.aggregate import Plain
+from ledger.domain.aggregate import Single
 from ledger.domain.event import Event, EventData
-from ledger.domain.provenance import WEAKNESS, Status, weakest
+from ledger.domain.provenance import WEAKNESS, Status
 from ledger.domain.struct import Frozen
 from ledger.domain.values import Ratio, Slug
 
@@ -47,6 +48,8 @@ class Metric(Frozen):
 class Proposed(EventData, tag="milestone.proposed"):
     """A party proposed a milestone of the roadmap."""
 
+    about = ()
+
     title: str
     track: Track
     owner: Slug
@@ -55,8 +58,12 @@ class Proposed(EventData, tag="milestone.proposed"):
     metric: Metric | None = None
 
     def apply(self, milestone: Milestone, event: Event[Any]) -> None:
-        milestone.state = "proposed"
+        if milestone.stage == "none":
+            milestone.stage = "proposed"
         milestone.status = event.provenance.status
+        milestone.title = self.title
+        milestone.track = self.track
+        milestone.owner = self.owner
         milestone.platform = self.platform
         milestone.first_metric = self.metric
         milestone.metric = self.metric
@@ -66,23 +73,22 @@ class Proposed(EventData, tag="milestone.proposed"):
 
 
 class Agreed(EventData, tag="milestone.agreed"):
-    """A party agreed to the milestone's definition."""
+    """A party agreed to the milestone's definition.
+
+    `needed` are the parties whose agreement makes it agreed. Before release 0.5.0 it
+    was not recorded, and `complete` said that the last of them had agreed.
+    """
 
     party: Slug
     complete: bool = False
+    needed: tuple[Slug, ...] = ()
 
     def apply(self, milestone: Milestone, event: Event[Any]) -> None:
-        if milestone.claimed(event):
-            return
-        milestone.agreed_by.add(self.party)
+        if self.party not in milestone.agreements:
+            milestone.agreements = (*milestone.agreements, self.party)
         milestone.agreed_on = max(event.on, milestone.agreed_on or event.on)
-        milestone.agreed_status = weakest(
-            milestone.agreed_status, event.provenance.status
-        )
-        if self.complete:
-            milestone.state = "agreed"
-            # What every party agreed to is theirs, whatever the proposal rested on.
-            milestone.status = milestone.agreed_status
+        milestone.needed = self.needed or milestone.needed
+        milestone.complete = milestone.complete or self.complete
 
 
 class Rescheduled(EventData, tag="milestone.rescheduled"):
@@ -91,45 +97,46 @@ class Rescheduled(EventData, tag="milestone.rescheduled"):
     old: date
     new: date
 
-    def apply(self, milestone: Milestone, event: Event[Any]) -> None:
-        if not milestone.claimed(event):
-            milestone.target_on = self.new
+    def apply(self, milestone: Milestone, _event: Event[Any]) -> None:
+        milestone.target_on = self.new
 
 
 class Rebaselined(EventData, tag="milestone.rebaselined"):
     """The platform or metric was replaced and must be agreed anew."""
+
+    about = ()
 
     platform: str | None = None
     metric: Metric | None = None
     target_on: date | None = None
 
     def apply(self, milestone: Milestone, event: Event[Any]) -> None:
-        if milestone.claimed(event):
-            return
-        milestone.state = "proposed"
+        milestone.stage = "proposed"
         milestone.status = event.provenance.status
         milestone.platform = self.platform or milestone.platform
         milestone.metric = self.metric or milestone.metric
         milestone.target_on = self.target_on or milestone.target_on
         milestone.defined_on = event.on
-        milestone.agreed_by.clear()
+        milestone.agreements = ()
         milestone.agreed_on = None
-        milestone.agreed_status = "confirmed"
+        milestone.needed = ()
+        milestone.complete = False
         milestone.void_evidence()
 
 
 class EvidenceSubmitted(EventData, tag="milestone.evidence_submitted"):
     """A result was submitted as evidence; earlier sign-offs no longer count."""
 
+    about = ()
+
     summary: str
     result: Ratio | None = None
 
     def apply(self, milestone: Milestone, event: Event[Any]) -> None:
-        milestone.state = "evidenced"
+        milestone.stage = "evidenced"
         milestone.void_evidence()
         milestone.result = self.result
         milestone.evidenced_on = event.on
-        milestone.evidence_status = event.provenance.status
 
 
 class SignedOff(EventData, tag="milestone.signed_off"):
@@ -138,22 +145,18 @@ class SignedOff(EventData, tag="milestone.signed_off"):
     party: Slug
 
     def apply(self, milestone: Milestone, event: Event[Any]) -> None:
-        if not milestone.claimed(event):
-            milestone.sign_offs[self.party] = event.provenance.actor
-            signed = milestone.signed_off_on or event.on
-            milestone.signed_off_on = max(event.on, signed)
+        signed = SignOff(party=self.party, person=event.provenance.actor)
+        others = (one for one in milestone.signatures if one.party != self.party)
+        milestone.signatures = (*others, signed)
+        last = milestone.signed_off_on or event.on
+        milestone.signed_off_on = max(event.on, last)
 
 
 class Achieved(EventData, tag="milestone.achieved"):
     """The milestone was achieved: evidenced, and signed off by each party."""
 
     def apply(self, milestone: Milestone, event: Event[Any]) -> None:
-        if milestone.claimed(event):
-            return
-        milestone.state = "achieved"
-        milestone.status = weakest(
-            milestone.status, milestone.evidence_status, event.provenance.status
-        )
+        milestone.stage = "achieved"
         milestone.achieved_on = event.on
         milestone.achieved_ref = event.ref
 
@@ -161,13 +164,16 @@ class Achieved(EventData, tag="milestone.achieved"):
 class Disputed(EventData, tag="milestone.disputed"):
     """A party disputed the milestone; it unlocks nothing until settled."""
 
+    about = ()
+
     ground: str
 
     def apply(self, milestone: Milestone, event: Event[Any]) -> None:
-        if milestone.state != "disputed":
-            milestone.before_dispute = milestone.state
-        milestone.state = "disputed"
+        if milestone.stage != "disputed":
+            milestone.before_dispute = milestone.stage
+        milestone.stage = "disputed"
         milestone.disputed_on = event.on
+        milestone.ground = self.ground
 
 
 class DisputeSettled(EventData, tag="milestone.dispute_settled"):
@@ -176,94 +182,116 @@ class DisputeSettled(EventData, tag="milestone.dispute_settled"):
     upheld: bool
     outcome: str
 
-    def apply(self, milestone: Milestone, event: Event[Any]) -> None:
-        if milestone.claimed(event):
-            return
+    def apply(self, milestone: Milestone, _event: Event[Any]) -> None:
         if self.upheld:
-            milestone.state = "agreed"
-            milestone.status = milestone.agreed_status
+            milestone.stage = "proposed"
             milestone.void_evidence()
             milestone.achieved_on = None
             milestone.achieved_ref = ""
         else:
-            milestone.state = milestone.before_dispute
+            milestone.stage = milestone.before_dispute
 
 
 class Missed(EventData, tag="milestone.missed"):
     """The target date passed without achievement."""
 
-    def apply(self, milestone: Milestone, event: Event[Any]) -> None:
-        if not milestone.claimed(event):
-            milestone.state = "missed"
+    def apply(self, milestone: Milestone, _event: Event[Any]) -> None:
+        milestone.stage = "missed"
 
 
 class Waived(EventData, tag="milestone.waived"):
     """The parties agreed to go on without it; it was not achieved."""
 
-    def apply(self, milestone: Milestone, event: Event[Any]) -> None:
-        if not milestone.claimed(event):
-            milestone.state = "waived"
+    def apply(self, milestone: Milestone, _event: Event[Any]) -> None:
+        milestone.stage = "waived"
 
 
 class Cancelled(EventData, tag="milestone.cancelled"):
     """The milestone was given up."""
 
-    def apply(self, milestone: Milestone, event: Event[Any]) -> None:
-        if not milestone.claimed(event):
-            milestone.state = "cancelled"
+    def apply(self, milestone: Milestone, _event: Event[Any]) -> None:
+        milestone.stage = "cancelled"
 
 
-class Milestone(Plain):
-    """A roadmap milestone. Stream `milestone/DEAL/NAME`."""
+class SignOff(Frozen):
+    """Who signed the evidence off for a party."""
+
+    party: Slug
+    person: str
+
+
+class Milestone(Single, tag="milestone"):
+    """A roadmap milestone. Stream `milestone/DEAL/NAME`.
+
+    `stage` is the last step that it took, and `status` that of its definition.
+    """
 
     kind = "milestone"
 
-    def __init__(self, stream: str) -> None:
-        super().__init__(stream)
-        self.state: MilestoneState = "none"
-        self.status: Status = "confirmed"
-        self.claims: list[str] = []
-        self.platform: str | None = None
-        self.first_metric: Metric | None = None
-        self.metric: Metric | None = None
-        self.first_target_on: date | None = None
-        self.target_on: date | None = None
-        self.defined_on: date | None = None
-        self.agreed_by: set[str] = set()
-        self.agreed_on: date | None = None
-        self.agreed_status: Status = "confirmed"
-        self.result: Ratio | None = None
-        self.evidenced_on: date | None = None
-        self.evidence_status: Status = "confirmed"
-        self.sign_offs: dict[str, str] = {}
-        self.signed_off_on: date | None = None
-        self.achieved_on: date | None = None
-        self.achieved_ref = ""
-        self.before_dispute: MilestoneState = "none"
-        self.disputed_on: date | None = None
+    stage: MilestoneState = "none"
+    status: Status = "confirmed"
+    title: str = ""
+    track: str = ""
+    owner: str = ""
+    platform: str | None = None
+    first_metric: Metric | None = None
+    metric: Metric | None = None
+    first_target_on: date | None = None
+    target_on: date | None = None
+    defined_on: date | None = None
+    agreements: tuple[Slug, ...] = ()
+    agreed_on: date | None = None
+    needed: tuple[Slug, ...] = ()
+    complete: bool = False
+    result: Ratio | None = None
+    evidenced_on: date | None = None
+    signatures: tuple[SignOff, ...] = ()
+    signed_off_on: date | None = None
+    achieved_on: date | None = None
+    achieved_ref: str = ""
+    before_dispute: MilestoneState = "none"
+    disputed_on: date | None = None
+    ground: str = ""
+
+    @property
+    def state(self) -> MilestoneState:
+        """How it stands: its last step, or agreed where all who must have agreed."""
+        return "agreed" if self.stage == "proposed" and self.agreed else self.stage
+
+    @property
+    def agreed(self) -> bool:
+        """Whether all whose agreement it needs have agreed.
+
+        Where an entry of before does not say whose, two of them, and the last, did.
+        """
+        if self.needed:
+            return self.agreed_by.issuperset(self.needed)
+        return self.complete and len(self.agreements) > 1
+
+    @property
+    def agreed_by(self) -> frozenset[str]:
+        """The parties that have agreed to it."""
+        return frozenset(self.agreements)
+
+    @property
+    def sign_offs(self) -> dict[str, str]:
+        """The parties that signed the evidence off, each with the person who did."""
+        return {one.party: one.person for one in self.signatures}
 
     @property
     def unlocks(self) -> bool:
-        """Whether it is achieved, as a confirmed fact, and not disputed (MIL-05)."""
-        return self.state == "achieved" and self.status == "confirmed"
+        """Whether it is achieved, and not disputed (MIL-05)."""
+        return self.stage == "achieved"
 
     def counts(self, status: Status) -> bool:
         """Whether a fact of that status is as certain as the milestone itself."""
         return WEAKNESS[status] <= WEAKNESS[self.status]
 
-    def claimed(self, event: Event[Any]) -> bool:
-        """Keep a less certain fact as a claim beside the state; say whether it was."""
-        if self.counts(event.provenance.status):
-            return False
-        self.claims.append(event.ref)
-        return True
-
     def void_evidence(self) -> None:
         """Forget the evidence, and the sign-offs that were given to it."""
         self.result = None
         self.evidenced_on = None
-        self.evidence_status = "confirmed"
-        self.sign_offs.clear()
+        self.signatures = ()
         self.signed_off_on = None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, Final, Literal
 
-from ledger.domain.aggregate import Plain
+from ledger.domain.aggregate import Single
 from ledger.domain.event import Event, EventData
 from ledger.domain.struct import Frozen
 
@@ -40,28 +40,33 @@ class Approved(EventData, tag="reversal.approved"):
 
     def apply(self, reversal: Reversal, event: Event[Any]) -> None:
         reversal.state = "approved"
+        reversal.decided_on = event.on
 
 
 class Rejected(EventData, tag="reversal.rejected"):
     """A reversal was not approved, or taken back; its entries stand."""
 
+    about = ()
+
     ground: str
 
     def apply(self, reversal: Reversal, event: Event[Any]) -> None:
         reversal.state = "rejected"
+        reversal.decided_on = event.on
+        reversal.ground = self.ground
 
 
-class Reversal(Plain):
+class Reversal(Single, tag="reversal"):
     """One request to reverse entries. Stream `reversal/DEAL/ID`."""
 
     kind = "reversal"
 
-    def __init__(self, stream: str) -> None:
-        super().__init__(stream)
-        self.state: Literal["none", "requested", "approved", "rejected"] = "none"
-        self.targets: tuple[Target, ...] = ()
-        self.requested_by = ""
-        self.requested_on: date | None = None
+    state: Literal["none", "requested", "approved", "rejected"] = "none"
+    targets: tuple[Target, ...] = ()
+    requested_by: str = ""
+    requested_on: date | None = None
+    decided_on: date | None = None
+    ground: str | None = None
 
 
 EVENTS: Final = (Requested, Approved, Rejected)

@@ -9,13 +9,16 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, Final
 
-from ledger.domain.aggregate import Plain
+from ledger.domain.aggregate import Single
 from ledger.domain.event import Event, EventData
+from ledger.domain.struct import Frozen
 from ledger.domain.values import Power, Slug
 
 
 class SkuVersioned(EventData, tag="sku.versioned"):
     """A version of a SKU was fixed: packages, dies and rated power per system."""
+
+    about = ("sku_version",)
 
     sku_version: int
     manufacturer: Slug
@@ -28,19 +31,33 @@ class SkuVersioned(EventData, tag="sku.versioned"):
     power_profile: str | None = None
 
     def apply(self, sku: Sku, event: Event[Any]) -> None:
-        sku.versions[self.sku_version] = self
-        sku.defined_on[self.sku_version] = event.on
+        others = (one for one in sku.fixed if one.data.sku_version != self.sku_version)
+        sku.fixed = (*others, Fixed(data=self, on=event.on))
 
 
-class Sku(Plain):
+class Fixed(Frozen):
+    """A version as it was fixed, and since when."""
+
+    data: SkuVersioned
+    on: date
+
+
+class Sku(Single, tag="sku"):
     """One SKU within a deal. Stream `sku/DEAL/NAME`."""
 
     kind = "sku"
 
-    def __init__(self, stream: str) -> None:
-        super().__init__(stream)
-        self.versions: dict[int, SkuVersioned] = {}
-        self.defined_on: dict[int, date] = {}
+    fixed: tuple[Fixed, ...] = ()
+
+    @property
+    def versions(self) -> dict[int, SkuVersioned]:
+        """The versions by their numbers."""
+        return {one.data.sku_version: one.data for one in self.fixed}
+
+    @property
+    def defined_on(self) -> dict[int, date]:
+        """The day of each version, by its number."""
+        return {one.data.sku_version: one.on for one in self.fixed}
 
     @property
     def latest(self) -> int:

@@ -40,7 +40,7 @@ def drafted_once(world: World, event: Event[Any]) -> None:
     """A certificate is drafted once, under an agreement that has come into effect."""
     agreement = world.need(Agreement, event.deal)
     name = _name(event)
-    if world.get(Certificate, event.deal, name).exists:
+    if world.get(Certificate, event.deal, name).state != "none":
         raise Refused(
             "CER-07",
             f"Certificate {name!r} is already on the record.",
@@ -59,11 +59,20 @@ def drafted_once(world: World, event: Event[Any]) -> None:
 
 @rule("CER-07", *NEEDED)
 def certificate_state_allows(world: World, event: Event[Any]) -> None:
-    """A certificate moves only along its states; a reported step may be confirmed."""
+    """A certificate moves only along its states."""
     certificate = _certificate(world, event)
     needed = NEEDED[type(event.data)]
-    if certificate.state in needed or _confirms(certificate, event):
+    if certificate.state in needed:
         return
+    told = certificate.told.state
+    if told in needed:
+        if isinstance(event.data, TookEffect):
+            return  # CER-05 says what is missing.
+        raise Refused(
+            "CER-07",
+            f"Certificate {certificate.name} is {told} only by report.",
+            todo="Record that as a confirmed fact first.",
+        )
     raise Refused(
         "CER-07",
         f"Certificate {certificate.name} is {certificate.state}; "
@@ -72,34 +81,26 @@ def certificate_state_allows(world: World, event: Event[Any]) -> None:
     ).hinting("history", deal=event.deal)
 
 
-def _confirms(certificate: Certificate, event: Event[Any]) -> bool:
-    """Whether a confirmed entry takes the place of one that was only reported."""
-    if not event.confirmed or certificate.state not in {"issued", "effective"}:
-        return False
-    if isinstance(event.data, Issued):
-        return not certificate.issue_confirmed
-    return certificate.issue_confirmed and not certificate.counts
-
-
 @rule("CER-01", Drafted, Issued, TookEffect)
 def systems_are_in_service(world: World, event: Event[Any]) -> None:
     """Only accepted systems of this deal count, in service by the day certified."""
     certificate = _certificate(world, event, drafted=isinstance(event.data, Drafted))
-    source: Any = event.data if isinstance(event.data, Drafted) else certificate
-    if not source.systems:
+    drafted = isinstance(event.data, Drafted)
+    systems = event.data.systems if drafted else certificate.systems
+    source: Any = event.data if drafted else certificate.paper
+    accepted_by = source.accepted_by
+    if not systems:
         raise Refused("CER-01", f"Certificate {_name(event)} names no system.")
     platforms = _terms(world, event).platforms
-    for counted in source.systems:
+    for counted in systems:
         system = world.need(System, counted.system)
         wrong = ""
         if system.deal != event.deal:
             wrong = f"is under {system.deal}, not {event.deal}"
         elif not system.in_service:
             wrong = f"is {_state(system)}, not accepted and in service"
-        elif system.moved_on > source.accepted_by:
-            wrong = (
-                f"is in service since {system.moved_on}, not by {source.accepted_by}"
-            )
+        elif system.moved_on > accepted_by:
+            wrong = f"is in service since {system.moved_on}, not by {accepted_by}"
         elif system.rated != counted.rated:
             wrong = f"is rated {system.rated}, not {counted.rated}"
         elif platforms and system.sku not in platforms:
@@ -146,10 +147,8 @@ def in_one_certificate(world: World, event: Event[Any]) -> None:
             todo="Revoke that one first, or draft this one without it.",
         )
     certificate = world.need(Certificate, event.deal, event.data.certificate)
-    stands = any(
-        (counted.system, counted.rated) == (name, event.data.watts)
-        for counted in certificate.systems
-    )
+    counted = certificate.counted(name)
+    stands = counted is not None and counted.rated == event.data.watts
     if not stands or not certificate.counts:
         raise Refused(
             "CER-02",
@@ -243,7 +242,7 @@ def countersigned_by_all(world: World, event: Event[Any]) -> None:
     certificate = _certificate(world, event)
     parties = world.need(Agreement, event.deal).parties
     waiting = [party for party in parties if party not in certificate.countersigned]
-    if not certificate.issue_confirmed:
+    if certificate.state != "issued":
         raise Refused(
             "CER-05",
             f"Certificate {certificate.name} is issued only by report.",
@@ -271,14 +270,14 @@ def revoked_on_a_ground(_: World, event: Event[Any]) -> None:
 @rule("REC-12", *NEEDED)
 def certificate_dates_in_order(world: World, event: Event[Any]) -> None:
     """A step of a certificate is not before the steps that it relies on."""
-    certificate = _certificate(world, event)
-    not_before(event, certificate.drafted_on, "the draft")
+    paper = _certificate(world, event).paper
+    not_before(event, paper.drafted_on, "the draft")
     if not isinstance(event.data, Issued):
-        not_before(event, certificate.issued_on, "the issue")
+        not_before(event, paper.issued_on, "the issue")
     if isinstance(event.data, TookEffect):
-        not_before(event, certificate.countersigned_on, "the last countersignature")
+        not_before(event, paper.countersigned_on, "the last countersignature")
     if isinstance(event.data, Revoked):
-        not_before(event, certificate.effective_from, "its taking effect")
+        not_before(event, paper.effective_from, "its taking effect")
 
 
 def _terms(world: World, event: Event[Any]) -> Terms:

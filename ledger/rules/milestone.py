@@ -1,8 +1,8 @@
 """Rules of the roadmap: MIL-01 to MIL-07.
 
 MIL-04 is in the aggregate: new evidence voids the sign-offs. MIL-05 is its question
-`unlocks`. A fact less certain than the milestone is a claim beside its state, so
-the rules on agreement and achievement do not judge it.
+`unlocks`. A report of the achievement of a confirmed milestone needs neither evidence
+nor sign-offs: it is a claim, and says nothing of how it came about.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ ENDED: Final = frozenset({"waived", "cancelled"})
 def proposed_once(world: World, event: Event[Any]) -> None:
     """A milestone is proposed once; what changes later is re-baselined."""
     name = _name(event)
-    if world.get(Milestone, event.deal, name).exists:
+    if world.get(Milestone, event.deal, name).state != "none":
         raise Refused(
             "MIL-07",
             f"Milestone {name!r} is already on the record.",
@@ -94,9 +94,15 @@ def milestone_state_allows(world: World, event: Event[Any]) -> None:
     needed = NEEDED[type(event.data)]
     if milestone.state in needed | JUDGED_THERE.get(type(event.data), frozenset()):
         return
-    claim = not milestone.counts(event.provenance.status)
+    claim = _is_claim(milestone, event)
     if claim and milestone.state not in ENDED and isinstance(event.data, Achieved):
         return
+    if milestone.state == "none":
+        raise Refused(
+            "MIL-07",
+            f"Milestone {milestone.name} is known only from a report.",
+            todo="Propose it, as a confirmed fact, first.",
+        )
     raise Refused(
         "MIL-07",
         f"Milestone {milestone.name} is {milestone.state}; "
@@ -107,11 +113,17 @@ def milestone_state_allows(world: World, event: Event[Any]) -> None:
 
 @rule("MIL-01", Agreed)
 def agreed_once_by_a_party(world: World, event: Event[Any]) -> None:
-    """Each party of the agreement agrees to the definition, once."""
-    party = event.data.party
-    _of_the_agreement(world.need(Agreement, event.deal), party, "agrees")
-    if party in _milestone(world, event).agreed_by:
-        raise Refused("MIL-01", f"{party} has agreed to {_name(event)} already.")
+    """Each party of the agreement agrees to the definition, once; all have to."""
+    agreement, agreed = world.need(Agreement, event.deal), event.data
+    _of_the_agreement(agreement, agreed.party, "agrees")
+    if agreed.party in _milestone(world, event).agreed_by:
+        raise Refused("MIL-01", f"{agreed.party} has agreed to {_name(event)} already.")
+    if agreed.needed and set(agreed.needed) != set(agreement.parties):
+        raise Refused(
+            "MIL-01",
+            f"{_name(event)} needs the agreement of {', '.join(agreement.parties)}, "
+            f"not of {', '.join(agreed.needed)}.",
+        )
 
 
 @rule("MIL-01", EvidenceSubmitted, SignedOff, Achieved)

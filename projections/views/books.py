@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from datetime import date
+from typing import Final
 
-from ledger.domain import books
-from ledger.domain.event import Event
+from ledger.domain.books import Books, Calendar, Period
 from ledger.domain.struct import Frozen
-from projections.engine.view import Book, Drawn, FoldRow, Rows, View, line_of
-
-
-class BookRow(FoldRow):
-    """A calendar or a period."""
-
-    kind: str
-    name: str
-    state: str
-    begins_on: str | None = None
-    ends_on: str | None = None
-    closed_on: str | None = None
-    weekend: str = ""
-    holidays: tuple[str, ...] = ()
-
+from projections.engine.nouns import parts_of
+from projections.engine.view import Book, Drawn, FoldRow, View
 
 BOOKS: Final = View(
     "books",
-    1,
+    2,
     "Which days are no business days, and which periods are closed?",
-    BookRow,
+    FoldRow,
 )
 
 
@@ -44,46 +31,42 @@ class BookLine(Frozen, omit_defaults=False):
     holidays: tuple[str, ...]
 
 
-@BOOKS.on(books.HolidaysRecorded)
-def _holidays(rows: Rows[BookRow], event: Event[books.HolidaysRecorded]) -> None:
-    data = event.data
-    key = f"calendar/{data.calendar}"
-    before = rows.get(key)
-    days = {*(before.holidays if before else ()), *(d.isoformat() for d in data.days)}
-    rows.put(
-        BookRow(
-            key=key,
-            kind="calendar",
-            name=data.calendar,
-            state="in_use",
-            weekend=", ".join(data.weekend),
-            holidays=tuple(sorted(days)),
-        )
+@BOOKS.answer(BookLine, parts_of(Books), key=("kind", "name"))
+def _books(book: Book) -> Drawn:
+    books = book.get(Books)
+    return Drawn(
+        [
+            *(_calendar(name, one) for name, one in sorted(books.calendars.items())),
+            *(_period(name, one) for name, one in sorted(books.periods.items())),
+        ]
     )
 
 
-@BOOKS.on(books.PeriodOpened, books.PeriodClosed)
-def _period(rows: Rows[BookRow], event: Event[Any]) -> None:
-    key = f"period/{event.data.period}"
-    if isinstance(event.data, books.PeriodOpened):
-        rows.put(
-            BookRow(
-                key=key,
-                kind="period",
-                name=event.data.period,
-                state="open",
-                begins_on=event.data.begins_on.isoformat(),
-                ends_on=event.data.ends_on.isoformat(),
-            )
-        )
-        return
-    row = rows.get(key)
-    if row is not None:
-        row.state = "closed"
-        row.closed_on = event.on.isoformat()
-        rows.put(row)
+def _calendar(name: str, calendar: Calendar) -> BookLine:
+    return BookLine(
+        kind="calendar",
+        name=name,
+        state="in_use",
+        begins_on=None,
+        ends_on=None,
+        closed_on=None,
+        weekend=", ".join(calendar.weekend),
+        holidays=tuple(day.isoformat() for day in calendar.holidays),
+    )
 
 
-@BOOKS.answer(BookLine, key=("kind", "name"))
-def _books(book: Book) -> Drawn:
-    return Drawn([line_of(BookLine, row) for row in book.rows(BOOKS)])
+def _period(name: str, period: Period) -> BookLine:
+    return BookLine(
+        kind="period",
+        name=name,
+        state="closed" if period.closed_on else "open",
+        begins_on=period.begins_on.isoformat(),
+        ends_on=period.ends_on.isoformat(),
+        closed_on=_day(period.closed_on),
+        weekend="",
+        holidays=(),
+    )
+
+
+def _day(day: date | None) -> str | None:
+    return day.isoformat() if day else None

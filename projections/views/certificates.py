@@ -2,117 +2,95 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from ledger.domain import certificate as certificates
-from ledger.domain.event import Event
+from ledger.domain.certificate import Certificate, Paper
 from ledger.domain.struct import Frozen
-from projections.engine.view import Book, Drawn, FoldRow, Rows, View
+from projections.engine.claims import ClaimRow, claimed, keep_claims
+from projections.engine.nouns import parts_of
+from projections.engine.view import Book, Drawn, View
 from projections.views.deals import DEALS, agreement_of
 
-
-class CertificateRow(FoldRow):
-    """A certificate."""
-
-    certificate: str
-    systems: int
-    rated: int
-    state: str = "drafted"
-    issuer: str = ""
-    certified: int = 0
-    basis: str = "unspecified"
-    countersigned: tuple[str, ...] = ()
-    confirmed: bool = True
-    since: str = ""
-
-    @property
-    def counts(self) -> bool:
-        """Whether its capacity counts now."""
-        return self.state == "effective" and self.confirmed
-
-
 CERTIFICATES: Final = View(
-    "certificates", 1, "Which certificates stand, and for how much?", CertificateRow
+    "certificates", 2, "Which certificates stand, and for how much?", ClaimRow
 )
+keep_claims(CERTIFICATES, *certificates.EVENTS)
 
 
 class CertificateLine(Frozen):
-    """A certificate in a line."""
+    """A certificate in a line.
+
+    `rated` are the watts of its systems as they were drafted; `certified` is what they
+    came to under the ratios of its issue. Those that are effective and confirmed add up
+    to `rated_w` in the totals, and `certified_w` is that sum, converted once under the
+    terms in force. `claimed` are reports that stand beside it.
+    """
 
     certificate: str
     state: str
+    status: str
     systems: int
+    rated: str
     certified: str
     unit: str
     basis: str
     issuer: str
     countersigned: str
     since: str
+    claimed: str
+
+
+def counting(book: Book) -> list[Paper]:
+    """The certificates whose capacity counts now, in order of their names."""
+    papers = book.rows(parts_of(Certificate)).under("certificate")
+    return [paper for _, paper in sorted(papers.items()) if paper.counts]
+
+
+def rated_watts(book: Book) -> int:
+    """The rated watts of the certificates that count."""
+    return sum(paper.rated.watts for paper in counting(book))
 
 
 def certified_watts(book: Book) -> int:
     """Capacity in effective certificates, on the agreement's basis, converted once."""
-    rated = sum(row.rated for row in book.rows(CERTIFICATES) if row.counts)
-    return certificates.on_basis(rated, agreement_of(book).known_terms).watts
+    terms = agreement_of(book).known_terms
+    return certificates.on_basis(rated_watts(book), terms).watts
 
 
-@CERTIFICATES.on(certificates.Drafted)
-def _drafted(rows: Rows[CertificateRow], event: Event[certificates.Drafted]) -> None:
-    name = event.stream.rpartition("/")[2]
-    rows.put(
-        CertificateRow(
-            key=name,
-            certificate=name,
-            systems=len(event.data.systems),
-            rated=sum(item.rated.watts for item in event.data.systems),
-            since=event.on.isoformat(),
-        )
-    )
+def standing(certificate: Certificate) -> Paper:
+    """A certificate as it stands; as it is told, where even its draft is only told."""
+    known = certificate.state != "none"
+    return certificate.paper if known else certificate.told.paper
 
 
-@CERTIFICATES.on(
-    certificates.Issued,
-    certificates.Countersigned,
-    certificates.TookEffect,
-    certificates.Revoked,
+@CERTIFICATES.answer(
+    CertificateLine, DEALS, parts_of(Certificate), key=("certificate",)
 )
-def _moved(rows: Rows[CertificateRow], event: Event[Any]) -> None:
-    row = rows.get(event.stream.rpartition("/")[2])
-    if row is None:
-        return
-    match event.data:
-        case certificates.Issued() as issued:
-            row.state = "issued"
-            row.issuer = issued.issuer
-            row.rated = issued.rated.watts
-            row.certified = issued.certified.watts
-            row.basis = issued.basis
-            row.confirmed = row.confirmed and event.confirmed
-        case certificates.Countersigned(party=party):
-            row.countersigned = (*row.countersigned, party)
-        case certificates.TookEffect():
-            row.state = "effective"
-            row.confirmed = row.confirmed and event.confirmed
-        case _:
-            row.state = "revoked"
-    row.since = event.on.isoformat()
-    rows.put(row)
-
-
-@CERTIFICATES.answer(CertificateLine, DEALS, key=("certificate",))
 def _certificates(book: Book) -> Drawn:
-    lines = [
-        CertificateLine(
-            certificate=row.certificate,
-            state=row.state,
-            systems=row.systems,
-            certified=str(row.certified),
-            unit="W",
-            basis=row.basis,
-            issuer=row.issuer,
-            countersigned=", ".join(row.countersigned),
-            since=row.since,
-        )
-        for row in book.rows(CERTIFICATES)
-    ]
-    return Drawn(lines, {"certified_w": str(certified_watts(book))})
+    # Read all at once what is looked at one by one.
+    book.rows(parts_of(Certificate)).under("certificate")
+    lines = [_line(book, certificate) for certificate in book.all(Certificate)]
+    totals = {
+        "rated_w": str(rated_watts(book)),
+        "certified_w": str(certified_watts(book)),
+    }
+    return Drawn(lines, totals)
+
+
+def _line(book: Book, certificate: Certificate) -> CertificateLine:
+    paper = standing(certificate)
+    return CertificateLine(
+        certificate=certificate.name,
+        state=paper.state,
+        status=paper.status,
+        systems=paper.count,
+        rated=str(paper.rated.watts),
+        certified=str(paper.certified.watts),
+        unit="W",
+        basis=paper.basis,
+        issuer=paper.issuer,
+        countersigned=", ".join(one.party for one in paper.countersignatures),
+        since=paper.since.isoformat() if paper.since else "",
+        claimed=claimed(book, CERTIFICATES, certificate),
+    )

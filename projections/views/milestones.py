@@ -3,78 +3,26 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from ledger.domain import milestone as milestones
-from ledger.domain.event import Event
-from ledger.domain.milestone import Metric, Milestone, MilestoneState
-from ledger.domain.provenance import Status
+from ledger.domain.milestone import Metric, Milestone
 from ledger.domain.struct import Frozen
-from ledger.domain.values import Ratio
-from projections.engine.view import Book, Drawn, FoldRow, Rows, View
+from projections.engine.claims import ClaimRow, claimed, keep_claims
+from projections.engine.nouns import parts_of
+from projections.engine.view import Book, Drawn, View
 
-
-class MilestoneRow(FoldRow):
-    """A milestone: what its proposal said, and the aggregate's own state.
-
-    The fields after `ground` are those of `Milestone`, whose events are applied to it:
-    so the view says what the rules see.
-    """
-
-    title: str
-    track: str
-    owner: str
-    ground: str = ""
-    claimed: tuple[str, ...] = ()
-    state: MilestoneState = "none"
-    status: Status = "confirmed"
-    platform: str | None = None
-    metric: Metric | None = None
-    first_target_on: date | None = None
-    target_on: date | None = None
-    agreed_by: tuple[str, ...] = ()
-    agreed_on: date | None = None
-    agreed_status: Status = "confirmed"
-    result: Ratio | None = None
-    evidenced_on: date | None = None
-    evidence_status: Status = "confirmed"
-    sign_offs: dict[str, str] = msgspec.field(default_factory=dict)
-    signed_off_on: date | None = None
-    achieved_on: date | None = None
-    achieved_ref: str = ""
-    before_dispute: MilestoneState = "none"
-
-
-MIRRORED: Final = (
-    "state",
-    "status",
-    "platform",
-    "metric",
-    "first_target_on",
-    "target_on",
-    "agreed_by",
-    "agreed_on",
-    "agreed_status",
-    "result",
-    "evidenced_on",
-    "evidence_status",
-    "sign_offs",
-    "signed_off_on",
-    "achieved_on",
-    "achieved_ref",
-    "before_dispute",
-)
 MILESTONES: Final = View(
-    "milestones", 2, "How does the roadmap stand, and who has signed off?", MilestoneRow
+    "milestones", 3, "How does the roadmap stand, and who has signed off?", ClaimRow
 )
+keep_claims(MILESTONES, *milestones.EVENTS)
 
 
 class MilestoneLine(Frozen, omit_defaults=False):
     """A milestone in a line; `claim` marks an "up to" figure, which is no pass mark.
 
-    `claimed` are facts less certain than the milestone: told, and not its state.
+    `claimed` are reports that stand beside it: told, and not its state. Where even the
+    proposal is only reported, the state is what reports say.
     """
 
     milestone: str
@@ -95,46 +43,22 @@ class MilestoneLine(Frozen, omit_defaults=False):
     claimed: str
 
 
+def milestones_of(book: Book) -> list[Milestone]:
+    """Every milestone as it stands; as it is told, where even its proposal is."""
+    found = book.all(Milestone)
+    return [one if one.defined_on is not None else one.told for one in found]
+
+
 def disputed_milestones(book: Book) -> list[str]:
-    """A sentence for each milestone in dispute."""
-    return [
-        f"milestone {row.key}: {row.ground}"
-        for row in book.rows(MILESTONES)
-        if row.state == "disputed"
-    ]
-
-
-@MILESTONES.on(*milestones.EVENTS)
-def _happened(rows: Rows[MilestoneRow], event: Event[Any]) -> None:
-    data, name = event.data, event.stream.rpartition("/")[2]
-    row = rows.get(name)
-    if isinstance(data, milestones.Proposed):
-        row = MilestoneRow(
-            key=name, title=data.title, track=data.track, owner=data.owner
-        )
-    if row is None:
-        return
-    milestone = _aggregate(event.stream, row)
-    data.apply(milestone, event)
-    for field in MIRRORED:
-        setattr(row, field, getattr(milestone, field))
-    row.agreed_by = tuple(sorted(milestone.agreed_by))
-    if milestone.claims:
-        what = f"{data.tag().partition('.')[2]} ({event.provenance.status})"
-        row.claimed = (*row.claimed, f"#{event.position} {what}")
-    if isinstance(data, milestones.Disputed):
-        row.ground = data.ground
-    rows.put(row)
-
-
-def _aggregate(stream: str, row: MilestoneRow) -> Milestone:
-    """The aggregate as the row keeps it."""
-    milestone = Milestone(stream)
-    for field in MIRRORED:
-        setattr(milestone, field, getattr(row, field))
-    milestone.agreed_by = set(row.agreed_by)
-    milestone.sign_offs = dict(row.sign_offs)
-    return milestone
+    """A sentence for each milestone in dispute, also by what is only reported."""
+    found = []
+    for milestone in book.all(Milestone):
+        told = milestone.told
+        if milestone.state == "disputed":
+            found.append(f"milestone {milestone.name}: {milestone.ground}")
+        elif told.state == "disputed":
+            found.append(f"milestone {milestone.name}: {told.ground} (reported)")
+    return found
 
 
 def _figure(metric: Metric | None) -> str | None:
@@ -145,29 +69,31 @@ def _figure(metric: Metric | None) -> str | None:
     return f"{bound} {metric.target}{metric.unit or ''} {metric.name}{against}"
 
 
-@MILESTONES.answer(MilestoneLine, key=("milestone",))
+@MILESTONES.answer(MilestoneLine, parts_of(Milestone), key=("milestone",))
 def _milestones(book: Book) -> Drawn:
-    return Drawn([_line(row) for row in book.rows(MILESTONES)])
+    return Drawn([_line(book, milestone) for milestone in milestones_of(book)])
 
 
-def _line(row: MilestoneRow) -> MilestoneLine:
+def _line(book: Book, milestone: Milestone) -> MilestoneLine:
+    metric, result = milestone.metric, milestone.result
+    recorded = book.get(Milestone, milestone.name)
     return MilestoneLine(
-        milestone=row.key,
-        title=row.title,
-        track=row.track,
-        owner=row.owner,
-        state=row.state,
-        status=row.status,
-        first_target_on=_day(row.first_target_on),
-        target_on=_day(row.target_on),
-        platform=row.platform,
-        target=_figure(row.metric),
-        claim=row.metric is not None and row.metric.bound == "up_to",
-        result=str(row.result) if row.result is not None else None,
-        agreed_by=", ".join(row.agreed_by),
-        signed_off_by=", ".join(row.sign_offs),
-        achieved_on=_day(row.achieved_on),
-        claimed=", ".join(row.claimed),
+        milestone=milestone.name,
+        title=milestone.title,
+        track=milestone.track,
+        owner=milestone.owner,
+        state=milestone.state,
+        status=milestone.status,
+        first_target_on=_day(milestone.first_target_on),
+        target_on=_day(milestone.target_on),
+        platform=milestone.platform,
+        target=_figure(metric),
+        claim=metric is not None and metric.bound == "up_to",
+        result=str(result) if result is not None else None,
+        agreed_by=", ".join(sorted(milestone.agreed_by)),
+        signed_off_by=", ".join(milestone.sign_offs),
+        achieved_on=_day(milestone.achieved_on),
+        claimed=claimed(book, MILESTONES, recorded),
     )
 
 

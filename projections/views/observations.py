@@ -1,4 +1,8 @@
-"""What was seen outside the deal: prices, corporate events, attestations, defaults?"""
+"""What was seen outside the deal: prices, corporate events, attestations, defaults?
+
+The state keeps what counts. The rows here list every observation, as it was worded and
+with its source: only this view needs those.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,14 @@ from typing import Any, Final
 
 from ledger.domain import observation
 from ledger.domain.event import Event
+from ledger.domain.observation import Observations
 from ledger.domain.struct import Frozen
-from ledger.domain.values import Price
-from projections.engine.view import Book, Drawn, FoldRow, Rows, View, line_of
+from projections.engine.nouns import parts_of
+from projections.engine.view import Book, Drawn, FoldRow, Rows, View
 
 
 class ObservationRow(FoldRow):
-    """An observation."""
+    """An observation as it was worded, and who says so."""
 
     kind: str
     subject: str
@@ -20,19 +25,15 @@ class ObservationRow(FoldRow):
     on: str
     status: str
     source: str
-    price: Price | None = None
-    method: str = ""
-    days: int = 0
-    cured_on: str | None = None
 
 
 OBSERVATIONS: Final = View(
-    "observations", 1, "What was seen outside the deal, and by whom?", ObservationRow
+    "observations", 2, "What was seen outside the deal, and by whom?", ObservationRow
 )
 
 
 class ObservationLine(Frozen, omit_defaults=False):
-    """An observation in a line."""
+    """An observation in a line; a cure that is only reported has a line of its own."""
 
     on: str
     kind: str
@@ -43,46 +44,60 @@ class ObservationLine(Frozen, omit_defaults=False):
     cured_on: str | None
 
 
-@OBSERVATIONS.on(
-    observation.PriceObserved,
-    observation.CorporateEventObserved,
-    observation.Attested,
-    observation.DefaultDeclared,
-)
+@OBSERVATIONS.on(*observation.EVENTS)
 def _observed(rows: Rows[ObservationRow], event: Event[Any]) -> None:
-    row = ObservationRow(
-        key=f"{event.position:012d}",
-        kind=event.data.tag().partition(".")[2],
-        subject="",
-        text="",
-        on=event.on.isoformat(),
-        status=event.provenance.status,
-        source="; ".join(item.title for item in event.provenance.evidence),
+    if isinstance(event.data, observation.DefaultCured) and not event.is_claim:
+        return  # It shows beside the default.
+    subject, text = _worded(event.data)
+    rows.put(
+        ObservationRow(
+            key=f"{event.position:012d}",
+            kind=event.data.tag().partition(".")[2],
+            subject=subject,
+            text=text,
+            on=event.on.isoformat(),
+            status=event.provenance.status,
+            source="; ".join(item.title for item in event.provenance.evidence),
+        )
     )
-    match event.data:
+
+
+def _worded(data: Any) -> tuple[str, str]:
+    """What an observation is of, and what it says."""
+    match data:
         case observation.PriceObserved() as seen:
-            row.subject, row.price = seen.instrument, seen.price
-            row.method, row.days = seen.method, seen.days
-            row.text = f"{seen.price}, {seen.method} over {seen.days} days"
+            return (
+                seen.instrument,
+                f"{seen.price}, {seen.method} over {seen.days} days",
+            )
         case observation.CorporateEventObserved(kind=kind, text=text):
-            row.subject, row.text = kind, text
+            return kind, text
         case observation.Attested(label=label, by=by, text=text):
-            row.subject, row.text = label, f"{by}: {text}"
+            return label, f"{by}: {text}"
         case observation.DefaultDeclared(default=default, party=party, ground=ground):
-            row.key = f"default/{default}"
-            row.subject, row.text = default, f"{party}: {ground}"
-    rows.put(row)
+            return default, f"{party}: {ground}"
+    return data.default, ""
 
 
-@OBSERVATIONS.on(observation.DefaultCured)
-def _cured(rows: Rows[ObservationRow], event: Event[observation.DefaultCured]) -> None:
-    row = rows.get(f"default/{event.data.default}")
-    if row is not None and event.confirmed:
-        row.cured_on = event.on.isoformat()
-        rows.put(row)
-
-
-@OBSERVATIONS.answer(ObservationLine, key=("kind", "subject", "on"))
+@OBSERVATIONS.answer(
+    ObservationLine, parts_of(Observations), key=("kind", "subject", "on")
+)
 def _observations(book: Book) -> Drawn:
-    lines = [line_of(ObservationLine, row) for row in book.rows(OBSERVATIONS)]
+    lines = [_line(book, row) for row in book.rows(OBSERVATIONS)]
     return Drawn(sorted(lines, key=lambda line: line.on))
+
+
+def _line(book: Book, row: ObservationRow) -> ObservationLine:
+    cured = None
+    if row.kind == "default_declared" and row.status == "confirmed":
+        default = book.get(Observations).default(row.subject)
+        cured = default.cured_on if default else None
+    return ObservationLine(
+        on=row.on,
+        kind=row.kind,
+        subject=row.subject,
+        text=row.text,
+        status=row.status,
+        source=row.source,
+        cured_on=cured.isoformat() if cured else None,
+    )

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any, Final
 
 from ledger.domain import reversal
 from ledger.domain.event import Event
 from ledger.domain.provenance import same_person
+from ledger.domain.reversal import Reversal
 from ledger.domain.struct import Frozen
-from projections.engine.view import Book, Drawn, FoldRow, Rows, View, line_of
+from projections.engine.nouns import parts_of
+from projections.engine.view import Book, Drawn, FoldRow, Rows, View
 
 
 class ReversalRow(FoldRow):
-    """A reversal."""
+    """Who asked for a reversal and who decided, where in the record, and the reason."""
 
-    reversal: str
-    state: str
-    positions: str
-    entries: str
     reason: str
     requested_at: int
-    requested_on: str
     requested_by: str
     submitted_by: str
     decided_at: int | None = None
-    decided_on: str | None = None
     decided_by: str | None = None
-    ground: str | None = None
     same_submitter: bool = False
 
 
 REVERSALS: Final = View(
     "reversals",
-    1,
+    2,
     "What was taken back, or is to be: by whom, why, approved by whom?",
     ReversalRow,
     record=True,
@@ -59,18 +55,11 @@ class ReversalLine(Frozen, omit_defaults=False):
 
 @REVERSALS.on(reversal.Requested)
 def _requested(rows: Rows[ReversalRow], event: Event[reversal.Requested]) -> None:
-    targets = event.data.targets
-    name = event.stream.rpartition("/")[2]
     rows.put(
         ReversalRow(
-            key=name,
-            reversal=name,
-            state="requested",
-            positions=", ".join(str(target.position) for target in targets),
-            entries=", ".join(dict.fromkeys(target.entry for target in targets)),
+            key=event.stream.rpartition("/")[2],
             reason=event.provenance.reason or "",
             requested_at=event.position,
-            requested_on=event.on.isoformat(),
             requested_by=_who(event),
             submitted_by=event.identity.submitted_by,
         )
@@ -80,13 +69,9 @@ def _requested(rows: Rows[ReversalRow], event: Event[reversal.Requested]) -> Non
 @REVERSALS.on(reversal.Approved, reversal.Rejected)
 def _decided(rows: Rows[ReversalRow], event: Event[Any]) -> None:
     row = rows.get(event.stream.rpartition("/")[2])
-    if row is None:
+    if row is None or event.is_claim:
         return
-    approved = isinstance(event.data, reversal.Approved)
-    row.state = "approved" if approved else "rejected"
-    row.ground = None if approved else event.data.ground
     row.decided_at = event.position
-    row.decided_on = event.on.isoformat()
     row.decided_by = _who(event)
     row.same_submitter = same_person(row.submitted_by, event.identity.submitted_by)
     rows.put(row)
@@ -96,9 +81,31 @@ def _who(event: Event[Any]) -> str:
     return f"{event.provenance.actor}@{event.provenance.party}"
 
 
-@REVERSALS.answer(ReversalLine, key=("reversal",))
+@REVERSALS.answer(ReversalLine, parts_of(Reversal), key=("reversal",))
 def _reversals(book: Book) -> Drawn:
     rows = sorted(book.rows(REVERSALS), key=lambda row: row.requested_at)
-    lines = [line_of(ReversalLine, row) for row in rows]
+    lines = [_line(book.get(Reversal, row.key), row) for row in rows]
     waiting = sum(1 for line in lines if line.state == "requested")
     return Drawn(lines, {"waiting": waiting})
+
+
+def _line(asked: Reversal, row: ReversalRow) -> ReversalLine:
+    return ReversalLine(
+        reversal=asked.name,
+        state=asked.state,
+        positions=", ".join(str(target.position) for target in asked.targets),
+        entries=", ".join(dict.fromkeys(target.entry for target in asked.targets)),
+        reason=row.reason,
+        requested_at=row.requested_at,
+        requested_on=_day(asked.requested_on) or "",
+        requested_by=row.requested_by,
+        decided_at=row.decided_at,
+        decided_on=_day(asked.decided_on),
+        decided_by=row.decided_by,
+        ground=asked.ground,
+        same_submitter=row.same_submitter,
+    )
+
+
+def _day(day: date | None) -> str | None:
+    return day.isoformat() if day else None
