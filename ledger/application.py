@@ -26,6 +26,7 @@ from eventsourcing.persistence import (
 
 from ledger.commands.decision import Decision
 from ledger.commands.registry import Command, Request, find, read_ahead
+from ledger.domain import limits
 from ledger.domain.aggregate import A, fold
 from ledger.domain.event import Event
 from ledger.domain.provenance import Actor, Provenance, status_of
@@ -502,6 +503,7 @@ def _digest(request: Request, who: Actor) -> str:
         name.encode()
         if "\0" in name:
             raise InvalidValue(f"{name!r} holds a NUL character, which no id may.")
+        limits.check("command_id", name)
     content = {
         "command": request.command,
         "deal": request.deal,
@@ -512,4 +514,7 @@ def _digest(request: Request, who: Actor) -> str:
         "reason": request.reason,
         "parameters": to_builtins(request.parameters),
     }
+    # Those of the parameters are checked where the command reads them.
+    for name in ("actor", "evidence", "reason"):
+        limits.check(name, content[name])
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()

@@ -17,6 +17,17 @@ The command line maps them to exit codes in one place, `cli/main.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
+
+QUOTED: Final = 200
+"""Characters of a text that an error repeats."""
+
+
+def quoted(text: str) -> str:
+    """A text as an error repeats it: whole, or its beginning and how long it is."""
+    if len(text) <= QUOTED:
+        return repr(text)
+    return f"{text[:QUOTED]!r}… ({len(text):,} characters)"
 
 
 class AccordError(Exception):
