@@ -27,6 +27,8 @@ REFUSED: Final = 1
 MISUSED: Final = 2
 BROKEN: Final = 3
 INTERRUPTED: Final = 130
+LONGEST: Final = 4_000
+"""Characters of a line of an error."""
 YOUNG: Final = 100_000
 """New objects after which the collector of garbage looks at them."""
 
@@ -296,7 +298,12 @@ def _tell_notes(error: BaseException | None) -> None:
 
 
 def _say(sentence: str) -> None:
-    click.echo(f"error: {sentence}", err=True)
+    # Whatever it repeats of what was given, it stays a sentence.
+    lines = (
+        line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
+        for line in sentence.split("\n")
+    )
+    click.echo("error: " + "\n".join(lines), err=True)
 
 
 root = Root(

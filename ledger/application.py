@@ -22,6 +22,7 @@ from eventsourcing.persistence import IntegrityError, Mapper
 
 from ledger.commands.decision import Decision
 from ledger.commands.registry import Command, Request, find, read_ahead
+from ledger.domain import limits
 from ledger.domain.aggregate import A, fold
 from ledger.domain.event import Event
 from ledger.domain.provenance import Actor, Provenance, status_of
@@ -486,6 +487,7 @@ def _digest(request: Request, who: Actor) -> str:
         name.encode()
         if "\0" in name:
             raise InvalidValue(f"{name!r} holds a NUL character, which no id may.")
+        limits.check("command_id", name)
     content = {
         "command": request.command,
         "deal": request.deal,
@@ -496,4 +498,7 @@ def _digest(request: Request, who: Actor) -> str:
         "reason": request.reason,
         "parameters": to_builtins(request.parameters),
     }
+    # Those of the parameters are checked where the command reads them.
+    for name in ("actor", "evidence", "reason"):
+        limits.check(name, content[name])
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()

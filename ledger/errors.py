@@ -18,7 +18,17 @@ its own words, `cli/hints.py`, what can be done about them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
+
+QUOTED: Final = 200
+"""Characters of a text that an error repeats."""
+
+
+def quoted(text: str) -> str:
+    """A text as an error repeats it: whole, or its beginning and how long it is."""
+    if len(text) <= QUOTED:
+        return repr(text)
+    return f"{text[:QUOTED]!r}… ({len(text):,} characters)"
 
 
 class Hint(NamedTuple):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from cli.session import Session, where_and_who, where_to_read
-from ledger.errors import AccordError, InvalidValue
+from ledger.errors import AccordError, InvalidValue, quoted
 
 if TYPE_CHECKING:
     from projections.engine.view import View
@@ -279,7 +279,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise InvalidValue(f"the key {key!r} stands twice.")
+            raise InvalidValue(f"the key {quoted(key)} stands twice.")
         found[key] = value
     return found
 

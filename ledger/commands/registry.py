@@ -35,11 +35,12 @@ from ledger.commands import (
 )
 from ledger.commands.reads import Ids, read_by
 from ledger.domain.aggregate import Aggregate, World
+from ledger.domain.limits import check as check_limits
 from ledger.domain.provenance import Evidence, Status
 from ledger.domain.system import System
-from ledger.domain.transcoding import from_builtins
+from ledger.domain.transcoding import from_builtins, from_command
 from ledger.domain.values import SystemId, parse_date
-from ledger.errors import InvalidValue
+from ledger.errors import QUOTED, InvalidValue, quoted
 
 MODULES: Final = (
     agreement,
@@ -133,7 +134,7 @@ class Command:
         """
         known = {parameter.name: parameter for parameter in self.parameters}
         wrong = [
-            f"'{name}' is not a parameter of '{self.name}'"
+            f"{quoted(name)} is not a parameter of '{self.name}'"
             for name in given
             if name not in known
         ]
@@ -144,7 +145,7 @@ class Command:
                     wrong.append(f"'{name}' is missing: {parameter.text}")
                 continue
             try:
-                arguments[name] = _decode(given[name], parameter.kind)
+                arguments[name] = _decode(name, given[name], parameter.kind)
             except InvalidValue as error:
                 wrong.append(f"'{name}': {str(error).rstrip('.')}")
         if wrong:
@@ -167,13 +168,13 @@ def read_ahead(
         world.ahead(kind, many)
 
 
-def _decode(value: Any, kind: Any) -> Any:
+def _decode(name: str, value: Any, kind: Any) -> Any:
     texts = value if isinstance(value, list | tuple) else [value]
     if date in (kind, *get_args(kind)) and all(isinstance(t, str) for t in texts):
         # Our own sentence for what is no day, in place of the decoder's.
         days = [parse_date(text) for text in texts]
         value = days if texts is value else days[0]
-    return from_builtins(value, kind)
+    return from_command(name, value, kind)
 
 
 def _parameters(function: Callable[..., None]) -> tuple[Parameter, ...]:
@@ -248,9 +249,9 @@ def find(name: str) -> Command:
     except KeyError:
         import difflib
 
-        near = difflib.get_close_matches(name, COMMANDS, n=3)
+        near = difflib.get_close_matches(name[:QUOTED], COMMANDS, n=3)
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-        raise InvalidValue(f"There is no command {name!r}.{hint}") from None
+        raise InvalidValue(f"There is no command {quoted(name)}.{hint}") from None
 
 
 def request_of(line: Mapping[str, Any]) -> Request:
@@ -269,6 +270,8 @@ def request_of(line: Mapping[str, Any]) -> Request:
         common["effective_on"] = parse_date(common["effective_on"])
     command = rest.pop("command")
     deal = rest.pop("deal")
+    for name, value in common.items():
+        check_limits(name, value)
     found: Request = from_builtins(
         {"command": command, "deal": deal, "parameters": rest, **common}, Request
     )

@@ -15,12 +15,10 @@ from functools import cache
 from sys import intern
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
-import msgspec
-
 from ledger.domain.event import Event, EventData, Identity, Reversed
 from ledger.domain.parts import Part, Parts
 from ledger.domain.provenance import Provenance
-from ledger.domain.struct import Frozen
+from ledger.domain.struct import Frozen, convert
 from ledger.domain.values import decode_value
 from ledger.errors import NotFound
 
@@ -52,7 +50,7 @@ class Claim(Frozen):
         stream, _, version = self.ref.rpartition("@")
         data = self.data
         if isinstance(data, dict):
-            data = msgspec.convert(data, _by_tag()[data["type"]], dec_hook=decode_value)
+            data = convert(data, _by_tag()[data["type"]], decode_value)
         identity = Identity(stream=stream, version=int(version))
         return Event(identity, self.provenance, data)
 

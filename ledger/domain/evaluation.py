@@ -113,7 +113,7 @@ def _holds(inputs: Iterator[Input]) -> bool:
         answers = [_holds(inputs) for _ in range(int(node.subject))]
         return all(answers) if node.leaf == "all" else any(answers)
     if node.leaf in {"capacity_certified", "capacity_purchased"}:
-        return Power.parse(node.found) >= Power.parse(node.subject)
+        return Power.read(node.found) >= Power.read(node.subject)
     return node.met
 
 

@@ -8,9 +8,9 @@ import msgspec
 
 from ledger.domain.agreement import Agreement, Change, Terms
 from ledger.domain.funding import Funding
-from ledger.domain.transcoding import from_builtins, to_builtins
+from ledger.domain.transcoding import from_builtins, from_command, to_builtins
 from ledger.domain.values import Amount, parse_date
-from ledger.errors import InvalidValue, NotFound
+from ledger.errors import InvalidValue, NotFound, quoted
 
 FIELDS: Final = tuple(field.name for field in msgspec.structs.fields(Terms))
 
@@ -39,19 +39,21 @@ def old_value(agreement: Agreement, funding: Funding, path: str) -> str | None:
 
 def amended(terms: Terms, changes: tuple[Change, ...]) -> Terms:
     """The terms with an amendment's changes made; InvalidValue where one cannot be."""
-    plain = to_builtins(terms)
+    plain, asked = to_builtins(terms), dict[str, object]()
     for change in changes:
         match change.path.split("."):
             case [field]:
                 if change.new is None:
                     plain.pop(field, None)
                 else:
-                    plain[field] = _plain(field, change.new)
+                    plain[field] = asked[field] = _plain(field, change.new)
             case ["condition", *_]:
                 if change.new is not None:
                     parse_date(change.new)
             case _:
                 Amount.parse(change.new or "")
+    # What stays as it was is not asked anew, whatever today's limits are.
+    from_command("terms", asked, Terms)
     found: Terms = from_builtins(plain, Terms)
     return found
 
@@ -59,7 +61,7 @@ def amended(terms: Terms, changes: tuple[Change, ...]) -> Terms:
 def commitments(changes: tuple[Change, ...]) -> dict[str, Amount]:
     """The commitments that an amendment sets, by facility."""
     return {
-        change.path.split(".")[1]: Amount.parse(change.new or "")
+        change.path.split(".")[1]: Amount.read(change.new or "")
         for change in changes
         if change.path.startswith("facility.")
     }
@@ -76,6 +78,6 @@ def _plain(field: str, text: str) -> object:
     if kind in (int, bool) or getattr(kind, "__origin__", None) is tuple:
         try:
             return msgspec.json.decode(text)
-        except msgspec.DecodeError:
-            raise InvalidValue(f"{field!r}: {text!r} is not JSON.") from None
+        except (msgspec.DecodeError, RecursionError):
+            raise InvalidValue(f"{field!r}: {quoted(text)} is not JSON.") from None
     return text

@@ -1,5 +1,8 @@
 """How an event becomes bytes and back: the only place where that is decided.
 
+What would not come back as it was is never written: `body` reads each event again
+before it hands its bytes out.
+
 The bytes are one JSON envelope: `{"identity":{…},"provenance":{…},"data":{…}}`. The
 mapper writes the last two parts; the store puts the first in front of them, under its
 lock, since only there are position and recorded time known. Those bytes are hashed.
@@ -9,18 +12,23 @@ from __future__ import annotations
 
 from functools import cache, reduce
 from operator import or_
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from ledger.domain import limits
 from ledger.domain.catalogue import EVENTS
 from ledger.domain.event import SCHEMA, Event, Identity
 from ledger.domain.provenance import Provenance
-from ledger.domain.values import VALUES, decode_value, encode_value
+from ledger.domain.struct import Hook, convert, decoder_of
+from ledger.domain.values import VALUES, decode_value, encode_value, parse_value
 from ledger.errors import InvalidValue, UnknownEvent
 
 AnyEvent: Any = reduce(or_, EVENTS)
-
+MOST_BYTES: Final = 1 << 20
+"""The bytes of an event that a command may write; what is read may have any number."""
+IDENTITY_BYTES: Final = 1 << 10
+"""What of these is kept for the identity, which the store puts in front."""
 
 _encoder = msgspec.json.Encoder(enc_hook=encode_value)
 
@@ -28,7 +36,12 @@ _encoder = msgspec.json.Encoder(enc_hook=encode_value)
 @cache
 def _decoder() -> msgspec.json.Decoder[Any]:
     # Made where an event is read: it looks at every type of event.
-    return msgspec.json.Decoder(Event[AnyEvent], dec_hook=decode_value)
+    return decoder_of(Event[AnyEvent], decode_value)
+
+
+@cache
+def _decoder_of(kind: type[Any]) -> msgspec.json.Decoder[Any]:
+    return decoder_of(kind, decode_value)
 
 
 class _Schema(msgspec.Struct):
@@ -53,10 +66,22 @@ def to_builtins(value: Any) -> Any:
 
 def from_builtins(value: Any, kind: Any, *, strict: bool = True) -> Any:
     """Plain data as one of our types; InvalidValue where it does not fit."""
+    return _converted(value, kind, decode_value, strict=strict)
+
+
+def from_command(name: str, value: Any, kind: Any) -> Any:
+    """What a command gives under a name, as one of our types and within the limits."""
+    limits.check(name, value)
+    return _converted(value, kind, parse_value)
+
+
+def _converted(value: Any, kind: Any, hook: Hook, *, strict: bool = True) -> Any:
     try:
-        return msgspec.convert(value, kind, dec_hook=decode_value, strict=strict)
+        return convert(value, kind, hook, strict=strict)
     except msgspec.ValidationError as error:
         raise InvalidValue(f"{str(error).rstrip('.')}.") from error
+    except RecursionError:
+        raise InvalidValue("It is nested too deep to be read.") from None
 
 
 def json_schema() -> bytes:
@@ -118,7 +143,7 @@ def decode(data: bytes, *, position: int | None = None) -> Event[Any]:
 
 def _why(data: bytes, error: Exception) -> str:
     try:
-        schema = msgspec.json.decode(data, type=_Head).identity.schema
+        schema = _decoder_of(_Head).decode(data).identity.schema
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return str(error).rstrip(".")
     return _newer(schema) if schema > SCHEMA else str(error).rstrip(".")
@@ -129,11 +154,50 @@ def _newer(schema: int) -> str:
 
 
 def body(event: Event[Any]) -> bytes:
-    """An event's envelope without its identity; see `envelope`."""
-    return b'"provenance":%b,"data":%b}' % (
-        _encoder.encode(event.provenance),
-        _encoder.encode(event.data),
+    """An event's envelope without its identity, which comes back as it was.
+
+    InvalidValue where it would not, or is longer than an event may be; see `envelope`.
+    """
+    written = b'"provenance":%b,"data":%b}' % (
+        _provenance(event.provenance),
+        _comes_back(event.data),
     )
+    if len(written) > MOST_BYTES - IDENTITY_BYTES:
+        raise InvalidValue(
+            f"{event.data.tag()!r} would take {len(written):,} bytes; with what the "
+            f"ledger adds, an entry has at most {MOST_BYTES:,}."
+        )
+    return written
+
+
+_last: tuple[Any, bytes] = (None, b"")
+
+
+def _provenance(provenance: Provenance) -> bytes:
+    """The bytes of a provenance; the events of a command have one in common."""
+    global _last  # noqa: PLW0603 - whole at any moment, and right whichever it is
+    known, written = _last
+    if known is not provenance:
+        written = _comes_back(provenance)
+        _last = (provenance, written)
+    return written
+
+
+def _comes_back(value: Any) -> bytes:
+    """The bytes of a struct, read again and found to be the same; else InvalidValue."""
+    try:
+        written = _encoder.encode(value)
+        again = _decoder_of(type(value)).decode(written)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise InvalidValue(
+            f"{type(value).__name__} could not be read back: {str(error).rstrip('.')}."
+        ) from error
+    if again != value:
+        raise InvalidValue(
+            f"{type(value).__name__} would be read back as another: {again}, not "
+            f"{value}."
+        )
+    return written
 
 
 def proposed(

@@ -1,6 +1,9 @@
 """Amounts, power, ratios and names: exact, immutable, read from and written as text.
 
-No binary float is ever involved. `parse(str(x)) == x` holds for every value here.
+No binary float is ever involved. `parse` reads what a command gives, and refuses what
+is beyond the limits; `read` reads what is on the record, where older releases had
+others. `parse(str(x)) == x` holds for every value within the limits, however long its
+text, and `read(str(x)) == x` for every value that an event can hold.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from decimal import Context, Decimal
 from functools import lru_cache
 from typing import Any, Final, Self
 
-from ledger.errors import InvalidValue
+from ledger.errors import InvalidValue, quoted
 
 # ISO 4217 active codes by the number of digits after the decimal point.
 _CURRENCIES: Final = {
@@ -30,23 +33,53 @@ EXPONENTS: Final[dict[str, int]] = {
 }
 SHARES: Final = "shares"
 
-_NUMBER = re.compile(r"(-?)([0-9]+(?:\.[0-9]+)?)")
+_NUMBER: Final = re.compile(r"(-?)([0-9]+(?:\.[0-9]+)?)")
+_AMOUNT: Final = re.compile(r"\s*(\S+?)\s*(k|m|bn)?\s+([A-Za-z]+)\s*")
+_POWER: Final = re.compile(r"\s*(\S+?)\s*([A-Za-z]+)\s*")
+_PRICE: Final = re.compile(r"\s*(\S+)\s+([A-Za-z]+)\s*")
 _MULTIPLES: Final = {"": 1, "k": 10**3, "m": 10**6, "bn": 10**9}
 _WATTS: Final = {"W": 1, "kW": 10**3, "MW": 10**6, "GW": 10**9}
-# Wide enough that no sum, product or quotient of this ledger is ever rounded
-# by the context: 10^30 in minor units leaves 58 digits for a ratio.
-_EXACT: Final = Context(prec=100)
+MOST_MINOR: Final = 10**24
+"""The largest amount that a command may give, in its unit's last decimal."""
+MOST_WATTS: Final = 10**15
+MOST_RATIO: Final = 10**15
+"""The largest ratio, and the largest price."""
+MOST_DECIMALS: Final = 18
+"""The most decimals of a ratio or a price, which keep the digits they were given."""
+# What can be read at all. Release 0.4.0 took texts of 30 characters, times 10^9.
+_MOST_WHOLE_DIGITS: Final = 40
+_MOST_READ_DECIMALS: Final = 30
+_LONGEST: Final = 1000
+"""Characters of a text beyond which no value is looked for in it."""
+# Wide enough that no sum, product or quotient of values that can be read is ever
+# rounded by the context.
+_EXACT: Final = Context(prec=200)
 _ADD: Final = _EXACT.add
 _SUBTRACT: Final = _EXACT.subtract
-_MOST_DIGITS: Final = 30
 
 
 def _decimal(text: str, what: str, whole: str) -> Decimal:
-    if not _NUMBER.fullmatch(text) or len(text) > _MOST_DIGITS:
+    if not _matched(_NUMBER, text):
         hint = " Write it without separators." if re.search(r"[,_' ]", text) else ""
-        raise InvalidValue(f"{whole!r} is not {what}: {text!r} is not a number.{hint}")
+        raise InvalidValue(
+            f"{quoted(whole)} is not {what}: {quoted(text)} is not a number.{hint}"
+        )
     value = Decimal(text)
+    if value.adjusted() >= _MOST_WHOLE_DIGITS or _decimals(value) > _MOST_READ_DECIMALS:
+        raise InvalidValue(
+            f"{quoted(whole)} is not {what}: the most are {_MOST_WHOLE_DIGITS} digits "
+            f"and {_MOST_READ_DECIMALS} decimals."
+        )
     return value or value.copy_abs()  # No minus before zero.
+
+
+def _matched(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    # Looking through a text that is far too long could take for ever.
+    return pattern.fullmatch(text) if len(text) <= _LONGEST else None
+
+
+def _decimals(value: Decimal) -> int:
+    return -int(value.as_tuple().exponent)
 
 
 def _times(value: Decimal, whole: int) -> Decimal:
@@ -103,10 +136,22 @@ class Amount(_Value):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read `10bn USD`, `12.50 EUR`, `160000000 shares`; else InvalidValue."""
-        match = re.fullmatch(r"\s*(\S+?)\s*(k|m|bn)?\s+([A-Za-z]+)\s*", text)
+        found = cls.read(text)
+        step = Decimal(1).scaleb(-_decimals(found.value))
+        most = _times(step, MOST_MINOR)
+        if found.value > most:
+            raise InvalidValue(
+                f"{quoted(text)} is too much: an amount is at most {most:f} {found.unit}."
+            )
+        return found
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Read the same, however much it is."""
+        match = _matched(_AMOUNT, text)
         if not match:
             raise InvalidValue(
-                f"{text!r} is not an amount. Write a number and a currency, "
+                f"{quoted(text)} is not an amount. Write a number and a currency, "
                 "as in '10000000000.00 USD', '10bn USD' or '160000000 shares'."
             )
         number, multiple, unit = match.groups()
@@ -116,7 +161,7 @@ class Amount(_Value):
     @classmethod
     def of(cls, value: Decimal | int, unit: str, shown: str | None = None) -> Self:
         """Make an amount of a value that fits its unit exactly; else InvalidValue."""
-        shown = shown or f"{value} {unit}"
+        shown = quoted(shown or f"{value} {unit}")
         if unit == SHARES:
             digits = 0
         elif unit in EXPONENTS:
@@ -127,13 +172,15 @@ class Amount(_Value):
                 if unit.upper() in EXPONENTS
                 else (" Use an ISO 4217 code such as USD, or 'shares'.")
             )
-            raise InvalidValue(f"{shown!r}: {unit!r} is not a known currency.{hint}")
+            raise InvalidValue(
+                f"{shown}: {quoted(unit)} is not a known currency.{hint}"
+            )
         exact = Decimal(value)
         fitted = exact.quantize(Decimal(1).scaleb(-digits), context=_EXACT)
         if fitted != exact:
-            raise InvalidValue(f"{shown!r}: {unit} has {digits} decimals, not more.")
+            raise InvalidValue(f"{shown}: {unit} has {digits} decimals, not more.")
         if fitted < 0:
-            raise InvalidValue(f"{shown!r} is negative; amounts are zero or more.")
+            raise InvalidValue(f"{shown} is negative; amounts are zero or more.")
         return cls(fitted, unit)
 
     @classmethod
@@ -153,6 +200,15 @@ class Amount(_Value):
         if other.unit != self.unit:
             raise InvalidValue(f"{self} and {other} are of different units.")
         return other.value
+
+    def __eq__(self, other: object) -> bool:
+        # Compared for every event that is recorded: quicker than the general one.
+        if type(other) is not Amount:
+            return NotImplemented
+        return self.value == other.value and self.unit == other.unit
+
+    def __hash__(self) -> int:
+        return hash((self.value, self.unit))
 
     def __add__(self, other: Amount) -> Amount:
         value = other.value if other.unit == self.unit else self._same(other)
@@ -200,17 +256,28 @@ class Power(_Value):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read `10 GW`, `132.5 kW`, `800 MW`, `150000 W`; else InvalidValue."""
-        match = re.fullmatch(r"\s*(\S+?)\s*([A-Za-z]+)\s*", text)
+        found = cls.read(text)
+        if found.watts > MOST_WATTS:
+            raise InvalidValue(
+                f"{quoted(text)} is too much: power is at most "
+                f"{MOST_WATTS // _WATTS['GW']} GW."
+            )
+        return found
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Read the same, however much it is."""
+        match = _matched(_POWER, text)
         if not match or match[2] not in _WATTS:
             raise InvalidValue(
-                f"{text!r} is not power. Write a number and W, kW, MW or GW, "
+                f"{quoted(text)} is not power. Write a number and W, kW, MW or GW, "
                 "as in '10 GW' (capitals matter: mW would be a milliwatt)."
             )
         value = _times(_decimal(match[1], "power", text), _WATTS[match[2]])
         if value < 0:
-            raise InvalidValue(f"{text!r} is negative; power is zero or more.")
+            raise InvalidValue(f"{quoted(text)} is negative; power is zero or more.")
         if value != int(value):
-            raise InvalidValue(f"{text!r} is not a whole number of watts.")
+            raise InvalidValue(f"{quoted(text)} is not a whole number of watts.")
         return cls(int(value))
 
     def __str__(self) -> str:
@@ -238,9 +305,16 @@ class Ratio(_Value):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read a plain decimal of zero or more; else InvalidValue."""
+        found = cls.read(text)
+        _check_digits(found.value, "a ratio", text)
+        return found
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Read the same, however large and exact it is."""
         value = _decimal(text.strip(), "a ratio", text)
         if value < 0:
-            raise InvalidValue(f"{text!r} is negative; a ratio is zero or more.")
+            raise InvalidValue(f"{quoted(text)} is negative; a ratio is zero or more.")
         return cls(value)
 
     def __str__(self) -> str:
@@ -257,14 +331,25 @@ class Price(_Value):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read `23.28 USD`; else InvalidValue."""
-        match = re.fullmatch(r"\s*(\S+)\s+([A-Za-z]+)\s*", text)
+        found = cls.read(text)
+        _check_digits(found.value, "a price", text)
+        return found
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Read the same, however large and exact it is."""
+        match = _matched(_PRICE, text)
         if not match:
-            raise InvalidValue(f"{text!r} is not a price. Write it as '23.28 USD'.")
+            raise InvalidValue(
+                f"{quoted(text)} is not a price. Write it as '23.28 USD'."
+            )
         value = _decimal(match[1], "a price", text)
         if match[2] not in EXPONENTS:
-            raise InvalidValue(f"{text!r}: {match[2]!r} is not a known currency.")
+            raise InvalidValue(
+                f"{quoted(text)}: {quoted(match[2])} is not a known currency."
+            )
         if value < 0:
-            raise InvalidValue(f"{text!r} is negative; a price is zero or more.")
+            raise InvalidValue(f"{quoted(text)} is negative; a price is zero or more.")
         return cls(value, match[2])
 
     def __str__(self) -> str:
@@ -273,6 +358,18 @@ class Price(_Value):
     def times(self, shares: int) -> Decimal:
         """The exact money value of that many shares."""
         return _times(self.value, shares)
+
+
+def _check_digits(value: Decimal, what: str, text: str) -> None:
+    if value > MOST_RATIO:
+        raise InvalidValue(
+            f"{quoted(text)} is too much: {what} is at most {MOST_RATIO}."
+        )
+    if _decimals(value) > MOST_DECIMALS:
+        raise InvalidValue(
+            f"{quoted(text)} has {_decimals(value)} decimals; {what} has at most "
+            f"{MOST_DECIMALS}."
+        )
 
 
 class Id(str):
@@ -286,7 +383,7 @@ class Id(str):
         """Read an id as given; else InvalidValue."""
         if not cls._PATTERN.fullmatch(text):
             raise InvalidValue(
-                f"{text!r} is not an id: use letters, digits, '.', '_' and '-', "
+                f"{quoted(text)} is not an id: use letters, digits, '.', '_' and '-', "
                 "at most 80, beginning with a letter or digit."
             )
         return cls(text)
@@ -303,7 +400,7 @@ class Slug(Id):
         """Read a slug as given; else InvalidValue."""
         if not cls._PATTERN.fullmatch(text):
             raise InvalidValue(
-                f"{text!r} is not a slug: use lower-case letters, digits and '-', "
+                f"{quoted(text)} is not a slug: use lower-case letters, digits and '-', "
                 "at most 60, beginning with a letter or digit, as in 'openai-nvidia'."
             )
         return cls(text)
@@ -320,7 +417,7 @@ class SystemId(str):
         manufacturer, slash, serial = text.partition("/")
         if not slash:
             raise InvalidValue(
-                f"{text!r} is not a system. Write manufacturer and serial, "
+                f"{quoted(text)} is not a system. Write manufacturer and serial, "
                 "as in 'nvidia/VR-000123'."
             )
         return cls(f"{Slug.parse(manufacturer)}/{Id.parse(serial)}")
@@ -335,7 +432,7 @@ class Month(str):
     def parse(cls, text: str) -> Self:
         """Read `YYYY-MM`; else InvalidValue."""
         if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", text):
-            raise InvalidValue(f"{text!r} is not a month. Write it as '2026-07'.")
+            raise InvalidValue(f"{quoted(text)} is not a month. Write it as '2026-07'.")
         return cls(text)
 
 
@@ -345,8 +442,10 @@ def parse_date(text: str) -> date:
         try:
             return date.fromisoformat(text)
         except ValueError:
-            raise InvalidValue(f"{text!r} is not a day in the calendar.") from None
-    raise InvalidValue(f"{text!r} is not a date. Write it as YYYY-MM-DD.")
+            raise InvalidValue(
+                f"{quoted(text)} is not a day in the calendar."
+            ) from None
+    raise InvalidValue(f"{quoted(text)} is not a date. Write it as YYYY-MM-DD.")
 
 
 def scaled_watts(watts: int, *ratios: Ratio) -> int:
@@ -370,23 +469,40 @@ def encode_value(value: Any) -> str:
 
 
 def decode_value(kind: type[Any], value: Any) -> Any:
-    """Read one of our values from text."""
+    """Read one of our values from text on the record: limits bind commands alone."""
     if kind in VALUES:
-        if not isinstance(value, str):
-            raise InvalidValue(f"Expected text, got {value!r}.")
-        return _parsed(kind, value)  # type: ignore[arg-type]
+        return _read(kind, _text(value))  # type: ignore[arg-type]
     raise NotImplementedError(f"{kind.__name__} has no place in an event")
+
+
+def parse_value(kind: type[Any], value: Any) -> Any:
+    """Read one of our values from text that a command gives, within the limits."""
+    if kind in VALUES:
+        return _parsed(kind, _text(value))  # type: ignore[arg-type]
+    raise NotImplementedError(f"{kind.__name__} has no place in a command")
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise InvalidValue(f"Expected text, got {value!r}.")
+    return value
 
 
 def decode_kept(kind: type[Any], value: Any) -> Any:
     """Read one of our values from what we keep of a state: a sum may be below zero."""
     if kind is Amount and isinstance(value, str) and value.startswith("-"):
-        amount = _parsed(Amount, value[1:])
+        amount = _read(Amount, value[1:])
         return Amount.zero(amount.unit) - amount
     return decode_value(kind, value)
 
 
+# Values are immutable, and the same few come again and again.
+@lru_cache(maxsize=1 << 12)
+def _read(kind: Any, text: str) -> Any:
+    # Names have no limits but their pattern: for them the two are one.
+    return getattr(kind, "read", kind.parse)(text)
+
+
 @lru_cache(maxsize=1 << 12)
 def _parsed(kind: Any, text: str) -> Any:
-    # Values are immutable, and the same few come again and again.
     return kind.parse(text)

@@ -1,4 +1,4 @@
-"""Rules that hold for the record itself: REC-07, REC-11, REC-13."""
+"""Rules that hold for the record itself: REC-07, REC-11, REC-13, REC-15."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from ledger.domain import agreement, certificate, funding, system
 from ledger.domain.aggregate import World
 from ledger.domain.catalogue import EVENTS
 from ledger.domain.event import Event, EventData
-from ledger.errors import Refused
+from ledger.domain.transcoding import body
+from ledger.errors import InvalidValue, Refused
 from ledger.rules.registry import rule
 
 EVIDENCE: Final[dict[type[EventData], str]] = {
@@ -16,6 +17,15 @@ EVIDENCE: Final[dict[type[EventData], str]] = {
     certificate.Issued: "engineer_certificate",
     funding.DisbursementSettled: "bank_confirmation",
 }
+
+
+@rule("REC-15", *EVENTS)
+def comes_back(_: World, event: Event[Any]) -> None:
+    """An entry is read back from its bytes as it was, and has at most 1 MiB of them."""
+    try:
+        body(event)
+    except InvalidValue as error:
+        raise Refused("REC-15", str(error)) from error
 
 
 # Physical events are kept out of the future by UNT-05.

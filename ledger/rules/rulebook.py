@@ -21,6 +21,7 @@ from ledger.rules import (
     reversal,
     sku,
     system,
+    terms,
     unlock,
 )
 from ledger.rules.registry import CODES, RULES, check
@@ -30,6 +31,7 @@ MODULES = (
     books,
     agreement,
     amendment,
+    terms,
     in_force,
     milestone,
     observation,

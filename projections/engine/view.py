@@ -18,7 +18,7 @@ import msgspec
 from ledger.domain.aggregate import A, Aggregate, Parted, Single, stream_of
 from ledger.domain.event import Event, EventData
 from ledger.domain.parts import Parts
-from ledger.domain.struct import Frozen
+from ledger.domain.struct import Frozen, decoder_of
 from ledger.domain.values import decode_kept
 
 
@@ -172,7 +172,7 @@ class View:
     @cached_property
     def decoder(self) -> msgspec.json.Decoder[Any]:
         """What reads the rows that the fold keeps; made once, where a row is read."""
-        return msgspec.json.Decoder(self.kept, dec_hook=decode_kept)
+        return decoder_of(self.kept, decode_kept)
 
     def on(
         self, *events: type[EventData], reads: Keys | None = None
