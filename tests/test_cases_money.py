@@ -57,8 +57,6 @@ def test_no_facility_escapes_the_cap_by_its_currency(desk):
 def test_the_cap_is_not_amended_away_into_another_currency(desk):
     """A cap of 1 EUR cannot take the place of one that 40m USD are held against."""
     load(desk, "08")
-    desk.do("agreement sign-amendment", amendment="A1", actor="rex@run-co",
-            on="2024-02-02")  # fmt: skip
     desk.refuses("FND-02", "agreement effect-amendment", amendment="A1",
                  on="2024-02-03")  # fmt: skip
 

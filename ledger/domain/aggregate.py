@@ -193,35 +193,6 @@ class Single(Aggregate, Part):
         return copy(self)
 
 
-class Plain(Aggregate):
-    """Not yet of parts."""
-
-    __slots__ = ("claims", "deal", "entries", "id", "last_on", "version")
-
-    def __init__(self, stream):
-        self.id = stream
-        self.version = 0
-        self.entries = 0
-        self.deal = ""
-        self.last_on = date.min
-        self.claims = []
-
-    @classmethod
-    def at(cls, stream):
-        return cls(stream)
-
-    @property
-    def told(self):
-        return self
-
-    def take(self, event):
-        if not self.entries:
-            self.deal = intern(str(event.deal))
-        event.data.apply(self, event)
-        self.entries += 1
-        self.last_on = max(self.last_on, event.on)
-
-
 class Head(Part, tag="head"):
     """How much of a stream is in a state: its entries, and the latest of their days."""
 
