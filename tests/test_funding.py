@@ -99,7 +99,8 @@ def test_an_announced_structure_stands_before_anything_is_signed(desk):
     for number in (1, 2):
         tranche(desk, f"T{number}", number, size="450m USD", on="2026-01-15",
                 evidence=REPORTED)  # fmt: skip
-    assert not funding(desk).facilities["main"].confirmed
+    assert "main" not in funding(desk).facilities
+    assert not funding(desk).told.facilities["main"].confirmed
 
 
 def test_facilities_are_within_the_funding_cap(desk):
@@ -338,7 +339,7 @@ def test_an_amendment_that_relocks_leaves_a_smaller_tranche(desk):
     effect = amended(desk, change, relock=True, on="2025-06-01")
     desk.do(**effect)
     one = funding(desk).tranches["T1"]
-    assert (str(one.size), str(one.reserved)) == ("30000000.00 USD", "30000000.00 USD")
+    assert (str(one.size), str(one.reserved(one.defined_on))) == ("30000000.00 USD", "30000000.00 USD")
     done = desk.data("certificate revoke", certificate="C-1", ground="x")
     assert str(done[-1].amount) == "30000000.00 USD"
 

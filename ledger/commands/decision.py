@@ -102,7 +102,11 @@ class Decision:
         An entry that is not confirmed is judged in the world that is told.
         """
         found = self._load(kind, stream_of(kind, *ids))
-        return found if self.provenance is None or self.at.confirmed else found.told
+        return found.told if self._told else found
+
+    @property
+    def _told(self) -> bool:
+        return self.provenance is not None and not self.provenance.confirmed
 
     def need(self, kind: type[A], *ids: str) -> A:
         """The same, or NotFound."""
@@ -127,7 +131,7 @@ class Decision:
         self._ahead(kind, streams)
         loaded = [self._load(kind, stream) for stream in sorted(streams)]
         mine = [one for one in loaded if one.deal == deal and one.exists]
-        return mine if self.at.confirmed else [one.told for one in mine]
+        return [one.told for one in mine] if self._told else mine
 
     def entry(self, position: int) -> Event[Any] | None:
         """The entry at a position of the record; what is only proposed has none yet."""
