@@ -155,7 +155,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Place]]] = {
             "Compute again what a receipt says of a view, and say same or what differs.",
         ),
         "check-bundle": Place(
-            "checking:check_bundle",
+            "check_bundle:check_bundle",
             "Verify a bundle, packed or unpacked, as the verifier within it does.",
         ),
     },

@@ -1,6 +1,6 @@
 """Events into rows, in order, exactly once.
 
-Catching up is only a cache: `reading.py` answers the same from a ledger that may not be
+Catching up is only a cache: `engine/reading.py` answers the same from a ledger that may not be
 written, or from rows of another version. A window of events is folded in memory, beside
 the writer's lock, and its rows are written at once. Where it reverses something, the
 rows of that deal are folded anew.

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.commands.bundles import check
 from cli.input.keys import read_verifier
 from cli.input.options import formatted, placed, read_bytes
 from cli.screen.answers import projections
@@ -114,29 +113,6 @@ def check_receipt(file: str, keys: tuple[str, ...], form: str) -> None:
         "signed_by": [one.name for one in known],
     }
     _say(f"same: {what}, {receipt.rows} rows, signed by {_names(known)}", row, form)
-
-
-@click.command(name="check-bundle")
-@click.argument("place", metavar="FILE|FOLDER")
-@click.option(
-    "--key",
-    "keys",
-    multiple=True,
-    metavar="VKEY|FILE.pub",
-    help="A public key that must have signed; may be repeated.",
-)
-def check_bundle(place: str, keys: tuple[str, ...]) -> None:
-    """Verify a bundle, packed or unpacked, as the verifier within it does.
-
-    Opens no ledger. Without --key, the key in the bundle is believed, and shown. Exits
-    3, naming the first bad position, where anything is not as it was signed.
-
-    \b
-    Example:
-      accord check-bundle record.zip --key accord.key.pub
-      accord check-bundle unpacked/
-    """
-    check(place, keys)
 
 
 def _earlier(file: str | None, known: list[VerifierKey]) -> Checkpoint | None:
