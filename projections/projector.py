@@ -25,7 +25,7 @@ from projections.engine.comparison import compare
 from projections.engine.days import DAYS, forget_days
 from projections.engine.history import marks_by
 from projections.engine.moment import KnownAt
-from projections.engine.nouns import NOUNS, SHOWN, parts_name
+from projections.engine.nouns import NOUNS
 from projections.engine.reading import Reading
 from projections.engine.stored import (
     NO_VERSION,
@@ -64,8 +64,8 @@ class ViewStatus(msgspec.Struct, frozen=True):
 
 def view_tables() -> sa.MetaData:
     """The tables of all views, to be made beside the record's."""
-    for name in (*(view.name for view in VIEWS), *map(parts_name, SHOWN)):
-        table_of(name)
+    for view in STORED:
+        table_of(view.name)
     return metadata
 
 
@@ -98,11 +98,15 @@ class Projections:
     ) -> int:
         """Fold views anew from the first event; how many events that were.
 
+        With those named go those that they draw on, the state of each kind above all.
         With all views go the snapshots, which are taken again as the record grows.
         """
         from ledger.record import snapshot
 
-        chosen = [view for view in FOLDED if names is None or view.name in names]
+        chosen = list(FOLDED)
+        if names is not None:
+            drawn = {name for one in names for name in view_named(one).with_reads()}
+            chosen = [view for view in FOLDED if view.name in drawn]
         with self.store.writing() as connection:
             for view in chosen:
                 disown(connection, view)

@@ -66,6 +66,6 @@ def test_an_older_ledger_is_examined_too(tmp_path: Path) -> None:
     before = path.read_bytes()
     code, found = examined(f"sqlite:///{path}")
     assert code == 1
-    assert found["schema"]["wrong"] == "older than 3; run 'accord migrate'"
+    assert found["schema"]["wrong"] == "older than 4; run 'accord migrate'"
     assert "refused_no_delete" in found["triggers"]["wrong"]
     assert path.read_bytes() == before

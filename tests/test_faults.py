@@ -124,8 +124,8 @@ def test_what_is_no_address(url: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("schema", "said"),
     [
-        ("4", "has schema 4, which is newer than the 3 that this version"),
-        ("1", "has schema 1, which is older than the 3 that this version"),
+        ("5", "has schema 5, which is newer than the 4 that this version"),
+        ("1", "has schema 1, which is older than the 4 that this version"),
         ("x", "is a database, but not a ledger"),
     ],
 )

@@ -22,7 +22,7 @@ from ledger.database.tables import snapshot_parts, snapshots
 from ledger.domain.aggregate import Parted, fold
 from ledger.domain.funding import Facility, Funding, Tranche
 from ledger.domain.transcoding import to_json
-from ledger.errors import IntegrityFailure
+from ledger.errors import IntegrityFailure, Refused
 from ledger.record import snapshot
 from ledger.record.snapshot import EVERY, Kept, check_snapshots
 from ledger.record.store import open_store
@@ -165,7 +165,7 @@ def test_only_what_changed_is_written(desk: Desk, monkeypatch: Any) -> None:
     assert [key for _, key, _ in one.kept] == [f"head/{STREAM}", "tranche/R1"]
     assert [key for _, key in one.gone] == [f"claim/{STREAM}@{claim.version:09d}"]
     assert stored(desk) == bodies(fresh(desk))
-    assert check_snapshots(desk.store) == 1
+    assert check_snapshots(desk.store) == 2
 
 
 @pytest.mark.sqlite
@@ -178,13 +178,12 @@ def test_every_part_survives_its_bytes(
     desk.clock.now = desk.clock.now.replace(year=2027)
     for line in lines(name):
         desk.ledger.execute(request_of(line))
-    assert check_snapshots(desk.store) == len(kept(desk)) > 0
+    many = check_snapshots(desk.store)
+    assert many == len(kept(desk)) >= len(snapshot.KINDS)
     for stream in kept(desk):
         kind = next(one for one in snapshot.KINDS if stream.startswith(one.kind))
         found = desk.ledger.load(kind, stream)
         again = fold(kind, stream, desk.ledger.history(stream))
-        assert isinstance(found, Parted)
-        assert isinstance(again, Parted)
         assert bodies(found) == bodies(again)
 
 
@@ -378,12 +377,20 @@ def test_writers_side_by_side_leave_a_right_snapshot(desk: Desk) -> None:
 
     def work(begin: int) -> None:
         ledger = Ledger(open_store(desk.url, desk.clock))
-        for number in range(begin, begin + 40):
+        number = begin
+        while number < begin + 40:
             request = desk.request(
                 "funding define-tranche", tranche=f"T{number}", number=number, **TRANCHE
             )
-            ledger.execute(request)
+            try:
+                ledger.execute(request)
+            except Refused as refused:
+                # Whoever loses five times in a row is told so, and begins again.
+                if refused.code != "REC-06":
+                    raise
+                continue
             done_.append(number)
+            number += 1
         ledger.close()
 
     threads = [threading.Thread(target=work, args=(n * 1000,)) for n in (1, 2)]

@@ -384,3 +384,21 @@ def test_events_out_of_nowhere_do_not_break_a_fold(played):
                 each.fold(rows[each.name], event)
         for each in VIEWS:
             each.draw(Book(MACHINE, rows, date(2026, 1, 1)))
+
+
+def test_a_view_is_rebuilt_with_the_state_that_it_draws_on(tmp_path):
+    """Whoever sees a wrong page rebuilds it by its name, and the parts with it."""
+    desk = Desk(tmp_path / "accord.db")
+    load(desk, MACHINE)
+    views = Projections(desk.store)
+    views.catch_up()
+    with raw(desk.path) as connection:
+        connection.execute("DELETE FROM view_funding_parts WHERE key LIKE 'facility/%'")
+    with pytest.raises(IntegrityFailure, match="View funding-parts, deal"):
+        views.verify()
+    views.rebuild(["observations"])
+    with pytest.raises(IntegrityFailure):
+        views.verify()
+    views.rebuild(["commitment"])
+    views.verify()
+    desk.ledger.close()

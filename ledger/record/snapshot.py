@@ -42,7 +42,7 @@ from ledger.errors import IntegrityFailure
 from ledger.record.log import IN_CHUNK, locked_head
 from ledger.version import __version__
 
-KINDS: Final[tuple[type[Aggregate], ...]] = (Agreement, Funding)
+KINDS: Final[tuple[type[Parted], ...]] = (Agreement, Funding)
 """The aggregates whose streams grow for as long as their deal lives."""
 EVERY: Final = 50
 """Events of a stream between two snapshots."""
@@ -100,9 +100,7 @@ def due(aggregates: Iterable[Aggregate], seen: Mapping[str, int]) -> list[Taken]
     return [
         _taken(one)
         for one in aggregates
-        if isinstance(one, Parted)
-        and isinstance(one, KINDS)
-        and one.version // EVERY > seen[one.id] // EVERY
+        if isinstance(one, KINDS) and one.version // EVERY > seen[one.id] // EVERY
     ]
 
 
@@ -219,7 +217,7 @@ class Kept(Parts[Any]):
 
 def _find(store: Reads, kind: type[A], stream: str) -> A | None:
     """The aggregate as its snapshot has it, if this release took one."""
-    if not issubclass(kind, Parted) or not issubclass(kind, KINDS):
+    if not issubclass(kind, KINDS):
         return None
     with store.reading() as connection:
         asked = {"of": stream, "key": f"head/{stream}"}
@@ -266,7 +264,7 @@ def _compare(store: Reads, stream: str, version: int, found: dict[str, bytes]) -
     kind = BY_KIND.get(stream.partition("/")[0])
     right: dict[str, bytes] = {}
     at = -1
-    if kind is not None and issubclass(kind, Parted) and issubclass(kind, KINDS):
+    if kind is not None and issubclass(kind, KINDS):
         fresh = fold(kind, stream, _events(store, stream, lte=version))
         right = {part.key: to_json(part) for part in fresh.parts}
         at = fresh.version

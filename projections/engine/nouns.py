@@ -13,7 +13,7 @@ from functools import reduce
 from operator import or_
 from typing import Any, Final, TypeVar
 
-from ledger.domain.aggregate import Aggregate, Head, Parted, Single, Standing
+from ledger.domain.aggregate import Aggregate, Head, Single, Standing
 from ledger.domain.catalogue import EVENTS_OF, PARTS_OF
 from ledger.domain.event import Event
 from ledger.domain.parts import Part, Parts
@@ -44,7 +44,7 @@ def _made(kind: type[Aggregate]) -> View:
         else reduce(or_, (*PARTS_OF[kind], Head, Standing))
     )
     question = f"What is the state of each {kind.kind}?"
-    view = View(parts_name(kind), VERSION, question, kept)
+    view = View(f"{kind.kind}-parts", VERSION, question, kept)
     if issubclass(kind, Single):
         # Of what is of no one deal there is very much: it is read ahead.
         reads = None if kind.scoped else _stream_key
@@ -111,17 +111,7 @@ def _parted(kind: Any) -> Callable[[Parts[Any], Event[Any]], None]:
     return take
 
 
-def parts_name(kind: type[Aggregate]) -> str:
-    """The name of the view that keeps the state of a kind."""
-    return f"{kind.kind}-parts"
-
-
-SHOWN: Final[tuple[type[Aggregate], ...]] = tuple(
-    kind for kind in EVENTS_OF if kind is not Slot
+NOUNS: Final[tuple[View, ...]] = tuple(
+    parts_of(kind) for kind in EVENTS_OF if kind is not Slot
 )
-"""The kinds whose state views keep; what stands in a place, its system says, too."""
-_OF_PARTS: Final[tuple[type[Aggregate], ...]] = tuple(
-    kind for kind in SHOWN if issubclass(kind, (Single, Parted))
-)
-NOUNS: Final[tuple[View, ...]] = tuple(parts_of(kind) for kind in _OF_PARTS)
-"""The state of every kind, as views keep it."""
+"""The state of every kind; what stands in a place, its system says, too."""
