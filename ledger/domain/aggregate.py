@@ -93,7 +93,7 @@ class Aggregate:
         assert event.version == self.version + 1, (event.ref, self.version)
         if counts and not isinstance(event.data, Reversed):
             self.take(event)
-        self.version = event.version
+        self.version = event.version  # type: ignore[misc]
 
     def take(self, event: Event[Any]) -> None:
         """Let an event have its effect: on the state, or as a claim beside it."""
@@ -106,7 +106,7 @@ class Aggregate:
             subject = event.data.subject()
             for claim in claims:
                 if claim.subject == subject:
-                    self._spend(claim)
+                    self.spend(claim)
         event.data.apply(self, event)
 
     @property
@@ -121,7 +121,7 @@ class Aggregate:
             return self
         over = self._copy()
         for claim in self.claims:
-            over._spend(claim)
+            over.spend(claim)
             event = claim.event
             event.data.apply(over, event)
         return over
@@ -147,7 +147,8 @@ class Aggregate:
     def _hold(self, claim: Claim) -> None:
         raise NotImplementedError
 
-    def _spend(self, claim: Claim) -> None:
+    def spend(self, claim: Claim) -> None:
+        """Let a claim go."""
         raise NotImplementedError
 
     def _copy(self) -> Self:
@@ -186,7 +187,8 @@ class Single(Aggregate, Part):
     def _hold(self, claim: Claim) -> None:
         self.claims = (*self.claims, claim)
 
-    def _spend(self, claim: Claim) -> None:
+    def spend(self, claim: Claim) -> None:
+        """Let a claim go."""
         self.claims = tuple(one for one in self.claims if one is not claim)
 
     def _copy(self) -> Self:
@@ -301,7 +303,8 @@ class Parted(Aggregate):
         self._claims = None
         self.parts.put(Standing(key=_claim_key(claim), claim=claim))
 
-    def _spend(self, claim: Claim) -> None:
+    def spend(self, claim: Claim) -> None:
+        """Let a claim go."""
         self._claims = None
         self.parts.drop(_claim_key(claim))
 

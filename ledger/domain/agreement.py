@@ -697,7 +697,7 @@ class Agreement(Parted):
 
     def _copy(self) -> Self:
         over = super()._copy()
-        over._base = self.confirmed
+        over._base = self.confirmed  # noqa: SLF001 - its own kind
         return over
 
     @property

@@ -108,6 +108,7 @@ def _depth(value: Any) -> int:
     """How many objects, or how many lists, stand within each other."""
     deepest = 0
     waiting = [(value, 0, 0)]
+    items: Iterable[Any]
     while waiting:
         item, objects, lists = waiting.pop()
         match item:

@@ -187,7 +187,7 @@ def _comes_back(value: Any) -> bytes:
     """The bytes of a struct, read again and found to be the same; else InvalidValue."""
     try:
         written = _encoder.encode(value)
-        again = _decoder_of(type(value)).decode(written)
+        again = _decoder_of(type(value)).decode(written)  # type: ignore[arg-type]
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise InvalidValue(
             f"{type(value).__name__} could not be read back: {str(error).rstrip('.')}."

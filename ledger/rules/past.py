@@ -85,7 +85,7 @@ class Past:
         """Take an event in; one that does not count moves its stream's version alone."""
         aggregate = self.aggregate(event)
         # What may lie between belongs to another deal, and is not looked at.
-        aggregate.version = event.version - 1
+        aggregate.version = event.version - 1  # type: ignore[misc]
         aggregate.fold(event, counts=counts)
 
     def aggregate(self, event: Event[Any]) -> Aggregate:

@@ -21,7 +21,7 @@ from ledger.domain import agreement as agreed
 from ledger.domain.catalogue import BY_KIND
 from ledger.domain.certificate import Certificate
 from ledger.domain.event import Event
-from ledger.domain.funding import Facility, Funding
+from ledger.domain.funding import Facility, Funding, TrueUp
 from ledger.domain.provenance import Evidence
 from ledger.domain.struct import Frozen
 from ledger.domain.transcoding import to_builtins
@@ -304,11 +304,11 @@ class _Teller:
         for name, clawback in sorted(self._funding.clawbacks.items()):
             if clawback.facility == facility and clawback.received:
                 yield f"clawback/{name}", nothing - clawback.received
-        for name, true_up in sorted(self._funding.true_ups.items()):
+        for name, true_up in sorted(self._funding.every(TrueUp).items()):
             if true_up.facility == facility:
                 more = true_up.direction == "to_recipient"
                 yield (
-                    f"true-up/{name}",
+                    f"true_up/{name}",
                     true_up.amount if more else nothing - true_up.amount,
                 )
 

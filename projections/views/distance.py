@@ -172,15 +172,17 @@ def _expected(book: Book, node: Trigger) -> str | None:
             return day.isoformat()[:7]
         case MilestoneAchieved(milestone=name):
             milestone = book.get(Milestone, name)
-            day = milestone.achieved_on or milestone.target_on
-            return day.isoformat()[:7] if day else None
+            return _month(milestone.achieved_on or milestone.target_on)
         case AgreementInEffect():
-            day = book.get(Agreement).effective_from
-            return day.isoformat()[:7] if day else None
+            return _month(book.get(Agreement).effective_from)
     answer = evaluate(
         world_of(book), book.deal, node, Fixed(amount=Amount.zero("USD")), book.as_of
     )
-    return answer.since.isoformat()[:7] if answer.since else None
+    return _month(answer.since)
+
+
+def _month(day: date | None) -> str | None:
+    return day.isoformat()[:7] if day else None
 
 
 def _pipeline(book: Book) -> int:

@@ -38,7 +38,7 @@ STEPS: Final[dict[type, str]] = {
 }
 
 
-class Hand(Frozen, array_like=True):  # type: ignore[call-arg]
+class Hand(Frozen, array_like=True):
     """Whose hand a step of a drawdown is from: its party, its user, its batch."""
 
     step: str
