@@ -8,7 +8,7 @@ in `values`; how long an entry may be stands in `transcoding`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from ledger.errors import InvalidValue

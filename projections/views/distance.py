@@ -7,6 +7,7 @@ the evaluation of its trigger says.
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Final
 
 from ledger.domain.agreement import Agreement
