@@ -683,21 +683,21 @@ class Forecast(Part, tag="forecast"):
 class Agreement(Parted):
     """One deal's agreement. Stream `agreement/DEAL`."""
 
-    __slots__ = ("_base",)
+    __slots__ = ("base",)
     kind = "agreement"
 
     def __init__(self, stream: str, parts: Parts[Any] | None = None) -> None:
         super().__init__(stream, parts)
-        self._base: Self | None = None
+        self.base: Self | None = None
 
     @property
     def confirmed(self) -> Self:
         """The same without what is only told."""
-        return self if self._base is None else self._base
+        return self if self.base is None else self.base
 
     def _copy(self) -> Self:
         over = super()._copy()
-        over._base = self.confirmed
+        over.base = self.confirmed
         return over
 
     @property
