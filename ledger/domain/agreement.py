@@ -148,6 +148,7 @@ class LoiSigned(EventData, tag="agreement.loi_signed"):
                 key=_version_key(0),
                 source="letter of intent",
                 since=event.on,
+                ref=event.ref,
                 status=event.provenance.status,
                 terms=self.terms,
                 binding_clauses=self.binding_clauses,
@@ -547,10 +548,14 @@ _NOTHING: Final = Main()
 
 
 class TermsVersion(Part, tag="terms"):
-    """A version of the terms; version 0 is the letter of intent's."""
+    """A version of the terms; version 0 is the letter of intent's.
+
+    `ref` is the entry that set it.
+    """
 
     source: str
     since: date
+    ref: str
     status: Status
     terms: Terms
     binding_clauses: tuple[str, ...] = ()
@@ -903,6 +908,7 @@ class Agreement(Parted):
                 key=_version_key(version),
                 source=source,
                 since=event.on,
+                ref=event.ref,
                 status=event.provenance.status,
                 terms=terms,
             )
