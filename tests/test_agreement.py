@@ -179,7 +179,42 @@ def test_a_reported_definitive_is_a_claim_beside_the_state(desk):
     )
     agreement = desk.get(Agreement, desk.deal)
     assert (agreement.state, agreement.status) == ("loi_signed", "disputed")
-    assert agreement.claims == ["agreement/acme-orion@3"]
+    assert [claim.ref for claim in agreement.claims] == ["agreement/acme-orion@3"]
+
+
+def test_only_what_stands_disputes(desk):
+    """A confirmed signature spends the report of one, and nothing disputes it then."""
+    loi(desk)
+    sign = {"signatories": PARTIES, "terms": TERMS}
+    desk.do("agreement sign-definitive", **sign, evidence=REPORTED)
+    assert desk.get(Agreement, desk.deal).status == "disputed"
+    desk.do("agreement sign-definitive", **sign, evidence=SIGNED)
+    agreement = desk.get(Agreement, desk.deal)
+    assert (agreement.state, agreement.status) == ("definitive_signed", "confirmed")
+
+
+def test_a_reported_letter_is_a_claim_and_a_reported_deal_is_reported(desk):
+    """Opening a deal is the record's own act; a letter known from the press is a claim."""
+    deal = {"title": "Acme and Orion", "capital": ["acme"], "capacity": ["orion"]}
+    desk.do("agreement open", **deal, evidence=REPORTED)
+    agreement = desk.get(Agreement, desk.deal)
+    assert (agreement.state, agreement.status) == ("draft", "reported")
+    desk.do("agreement sign-loi", signatories=PARTIES, terms=TERMS, evidence=REPORTED)
+    agreement = desk.get(Agreement, desk.deal)
+    assert (agreement.state, agreement.status) == ("draft", "disputed")
+    assert agreement.known_terms == Terms()
+    assert agreement.told.state == "loi_signed"
+    assert agreement.told.known_terms.funding_cap is not None
+
+
+def test_claims_move_an_agreement_forward_only(desk):
+    """A report of the letter takes nothing back from what was signed since."""
+    opened(desk)
+    sign = {"signatories": PARTIES, "terms": TERMS}
+    desk.do("agreement sign-loi", **sign, evidence=REPORTED, on="2025-01-02")
+    desk.do("agreement sign-definitive", **sign, evidence=SIGNED, on="2025-02-01")
+    told = desk.get(Agreement, desk.deal).told
+    assert (told.state, told.terms_version) == ("definitive_signed", 1)
 
 
 @pytest.mark.parametrize(
@@ -430,14 +465,26 @@ def test_a_cap_covers_what_is_used(desk):
         assert f"Cap {cap} is below 30000000.00 USD" in said
 
 
-def test_a_cap_in_another_currency_is_compared_with_its_own(desk):
-    """AGR-07 never adds up two currencies."""
+def test_a_cap_holds_what_is_used_in_its_own_currency(desk):
+    """AGR-07: no cap in a currency against which what is approved cannot be held."""
     in_effect(desk, funding_cap=None)
     facility(desk)
     tranche(desk)
     draw(desk)
     amend(desk, "A1", {"path": "funding_cap", "new": "1m EUR"})
-    desk.do("agreement effect-amendment", amendment="A1", on="2025-05-01")
+    said = desk.refuses("AGR-07", "agreement effect-amendment", amendment="A1")
+    assert "Cap 1000000.00 EUR cannot be held against 30000000.00 USD" in said
+
+
+def test_a_commitment_is_amended_in_its_own_currency(desk):
+    """AGR-07: an amendment to another currency is refused when it is proposed."""
+    in_effect(desk)
+    facility(desk)
+    change = {"path": "facility.main.commitment", "new": "80m EUR"}
+    said = desk.refuses(
+        "AGR-07", "agreement propose-amendment", amendment="A1", changes=[change]
+    )
+    assert "Facility main is in USD, not in EUR: 80000000.00 EUR." in said
 
 
 def draw(desk):
@@ -649,7 +696,9 @@ def test_a_reported_supersession_leaves_the_state(desk):
     desk.do("agreement supersede", successor="acme-orion-2", evidence=REPORTED)
     agreement = desk.get(Agreement, desk.deal)
     assert (agreement.state, agreement.status) == ("loi_signed", "disputed")
-    assert agreement.successor == "acme-orion-2"
+    assert agreement.successor is None
+    assert agreement.told.successor == "acme-orion-2"
+    assert list(agreement.told.links) == ["superseded_by/acme-orion-2"]
     desk.do("agreement supersede", successor="acme-orion-2")
     assert state(desk) == "superseded"
 
@@ -687,7 +736,7 @@ def test_reported_amendments_and_resumptions_are_claims(desk):
     desk.do("agreement resume", scopes=["draw"], evidence=REPORTED)
     agreement = desk.get(Agreement, desk.deal)
     assert agreement.terms_version == 1
-    assert agreement.amendments["A1"].signed == {}
+    assert agreement.amendments["A1"].signed == ()
     assert agreement.state == "suspended"
 
 
@@ -713,6 +762,8 @@ def test_rights_links_and_statements_are_recorded_once(desk):
     }
     desk.do("agreement record-right", **right)
     desk.refuses("AGR-14", "agreement record-right", **right)
+    desk.do("agreement release-right", right="first", evidence=REPORTED)
+    assert desk.get(Agreement, desk.deal).rights["first"].held
     desk.do("agreement release-right", right="first")
     said = desk.refuses("AGR-14", "agreement release-right", right="first")
     assert "held are: none" in said
@@ -738,7 +789,37 @@ def test_a_plan_goes_up(desk):
         desk.refuses("AGR-15", command, points=up[::-1])
         desk.refuses("AGR-15", command, points=[up[0], up[0]])
     agreement = desk.get(Agreement, desk.deal)
-    assert (agreement.plan_baselines, agreement.plan_forecasts) == (1, 1)
+    assert (len(agreement.baselines), len(agreement.forecasts)) == (1, 1)
+
+
+def test_the_first_baseline_is_kept(desk):
+    """A later baseline, or a report of one, takes the place of no earlier one."""
+    loi(desk)
+    for capacity, more in (
+        ("1 GW", {}),
+        ("2 GW", {}),
+        ("3 GW", {"evidence": REPORTED}),
+    ):
+        points = [{"month": "2026-03", "capacity": capacity}]
+        desk.do("plan baseline", points=points, **more)
+    baselines = desk.get(Agreement, desk.deal).baselines
+    assert [str(one.points[0].capacity) for one in baselines] == [
+        "1000000000 W",
+        "2000000000 W",
+    ]
+
+
+def test_reports_contradict_each_other(desk):
+    """What has ended by a report alone refuses no report; a confirmed end does."""
+    loi(desk)
+    sign = {"signatories": PARTIES, "terms": TERMS, "evidence": REPORTED}
+    desk.do("agreement supersede", successor="next", evidence=REPORTED)
+    desk.do("agreement sign-definitive", **sign)
+    desk.do("agreement define-condition", condition="c", text="c", evidence=REPORTED)
+    desk.do("agreement supersede", successor="next")
+    desk.refuses("AGR-14", "agreement sign-definitive", **sign)
+    other = {"condition": "d", "text": "d", "evidence": REPORTED}
+    desk.refuses("AGR-10", "agreement define-condition", **other)
 
 
 def test_apply_never_refuses(desk):

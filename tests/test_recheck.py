@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
+
 import deals
 import pytest
 from conftest import Desk
 from msgspec.structs import replace
+from test_releases import HEADS, RELEASES
 from test_views import load
 
 from ledger.audit.recheck import recheck
+from ledger.custody.migration import migrate
 from ledger.domain.funding import EquityIssued, Funding, TrancheUnlocked
 from ledger.domain.transcoding import proposed
 from ledger.errors import Refused
+from ledger.record.store import open_store
 from ledger.rules.registry import RULES
-from projections.projector import Projections
+from projections.projector import Projections, view_tables
 
 
 @pytest.fixture
@@ -42,6 +47,19 @@ def test_both_packaged_deals_are_clean(tmp_path):
     assert seen[-1] == (report.events, report.events)
     assert (report.unlocks, report.certificates, report.equity) == (5, 4, 4)
     desk.ledger.close()
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("version", sorted(HEADS))
+def test_the_ledgers_of_all_releases_are_clean(tmp_path, version):
+    """Unlocks named an agreement by its last entry once, and are no findings for it."""
+    url = f"sqlite:///{tmp_path / 'accord.db'}"
+    shutil.copy(RELEASES / f"ledger-{version}.db", tmp_path / "accord.db")
+    migrate(url, view_tables())
+    store = open_store(url)
+    report = recheck(store)
+    assert (report.findings, report.unlocks) == ([], 5)
+    store.close()
 
 
 def test_a_rule_tightened_later_names_the_events_and_still_loads(desk, stricter):

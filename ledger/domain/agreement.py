@@ -148,6 +148,7 @@ class LoiSigned(EventData, tag="agreement.loi_signed"):
                 key=_version_key(0),
                 source="letter of intent",
                 since=event.on,
+                ref=event.ref,
                 status=event.provenance.status,
                 terms=self.terms,
                 binding_clauses=self.binding_clauses,
@@ -547,10 +548,14 @@ _NOTHING: Final = Main()
 
 
 class TermsVersion(Part, tag="terms"):
-    """A version of the terms; version 0 is the letter of intent's."""
+    """A version of the terms; version 0 is the letter of intent's.
+
+    `ref` is the entry that set it.
+    """
 
     source: str
     since: date
+    ref: str
     status: Status
     terms: Terms
     binding_clauses: tuple[str, ...] = ()
@@ -683,21 +688,21 @@ class Forecast(Part, tag="forecast"):
 class Agreement(Parted):
     """One deal's agreement. Stream `agreement/DEAL`."""
 
-    __slots__ = ("_base",)
+    __slots__ = ("base",)
     kind = "agreement"
 
     def __init__(self, stream: str, parts: Parts[Any] | None = None) -> None:
         super().__init__(stream, parts)
-        self._base: Self | None = None
+        self.base: Self | None = None
 
     @property
     def confirmed(self) -> Self:
         """The same without what is only told."""
-        return self if self._base is None else self._base
+        return self if self.base is None else self.base
 
     def _copy(self) -> Self:
         over = super()._copy()
-        over._base = self.confirmed  # noqa: SLF001 - its own kind
+        over.base = self.confirmed
         return over
 
     @property
@@ -903,6 +908,7 @@ class Agreement(Parted):
                 key=_version_key(version),
                 source=source,
                 since=event.on,
+                ref=event.ref,
                 status=event.provenance.status,
                 terms=terms,
             )

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from ledger.domain.aggregate import World
 from ledger.domain.agreement import Agreement
 from ledger.domain.evaluation import evaluate, recomputed
 from ledger.domain.event import Event
 from ledger.domain.funding import Funding, Tranche, TrancheRelocked, TrancheUnlocked
-from ledger.domain.triggers import Step, conditions_of
+from ledger.domain.order import Order
+from ledger.domain.triggers import Input, Step, conditions_of
 from ledger.domain.values import Amount
 from ledger.errors import Refused
 from ledger.rules.dates import not_before
@@ -101,14 +104,36 @@ def trigger_is_met_now(world: World, event: Event[Any]) -> None:
             todo=f"{unlock.tranche} unlocks once its trigger is met.",
         )
     version = world.need(Agreement, event.deal).terms_version
-    found = (now.certified, now.inputs, defined.formula, defined.facility, version)
-    given = (unlock.certified, unlock.inputs, unlock.formula, unlock.facility)
-    if (*given, unlock.terms_version) != found:
+    found = (now.certified, defined.formula, defined.facility, version)
+    given = (unlock.certified, unlock.formula, unlock.facility, unlock.terms_version)
+    same = unlock.inputs == now.inputs or (
+        _as_named_today(world, event.deal, unlock.inputs) == now.inputs
+    )
+    if given != found or not same:
         raise Refused(
             "FND-03",
             f"The inputs given ({unlock.certified}, terms {unlock.terms_version}) are "
             f"not those found ({now.certified}, terms {version}).",
         )
+
+
+def _as_named_today(
+    world: World, deal: str, inputs: tuple[Input, ...]
+) -> tuple[Input, ...]:
+    """Inputs with their entries named as today.
+
+    Up to 0.4.0 an agreement and an order were named by the last entry of their stream,
+    whatever that was of.
+    """
+    agreement = world.get(Agreement, deal)
+    names = {f"{agreement.id}@{agreement.version}": agreement.effective_ref}
+    names |= {f"{one.id}@{one.version}": one.ref for one in world.all(Order, deal)}
+    return tuple(
+        replace(one, refs=tuple(names.get(ref, ref) for ref in one.refs))
+        if one.leaf in {"agreement_in_effect", "capacity_purchased"}
+        else one
+        for one in inputs
+    )
 
 
 @rule("FND-17", TrancheUnlocked)

@@ -80,10 +80,11 @@ class Lineage:
 
     def position_of(self, ref: str | None) -> int | None:
         """Where an event stands that another refers to; None where it does not count."""
-        event = self._by_ref(ref)
+        event = self.by_ref(ref)
         return None if event is None else event.position
 
-    def _by_ref(self, ref: str | None) -> Event[Any] | None:
+    def by_ref(self, ref: str | None) -> Event[Any] | None:
+        """The event that a ref names; None where it does not count."""
         stream, _, version = (ref or "").rpartition("@")
         found = self._stream(stream) if stream else ()
         return next((one for one in found if str(one.version) == version), None)
@@ -94,7 +95,7 @@ class Lineage:
         kind = stream.partition("/")[0]
         if kind and kind not in MIXED:
             return f"{kind}/{stream.rpartition('/')[2]}" if kind in NAMED else stream
-        event = self._by_ref(ref)
+        event = self.by_ref(ref)
         return "" if event is None else self._thread_of(event)
 
     def _thread_of(self, event: Event[Any]) -> str:
@@ -154,7 +155,7 @@ class Lineage:
             case funding.TrancheUnlocked(inputs=inputs):
                 for one in inputs:
                     if one.leaf == "agreement_in_effect":
-                        # Its ref is the last event of the stream, whatever it was of.
+                        # Up to 0.4.0 its ref was the last event of the stream, of whatever.
                         yield f"agreement/{self.deal}"
                     else:
                         yield from (self._at(ref) for ref in one.refs)

@@ -46,7 +46,6 @@ MOST: Final = 2000
 """Things that one tree tells at most, also where all are asked for."""
 LISTED: Final = 1000
 """Things of one kind among which a name is looked for that is not quite right."""
-SET_TERMS: Final = (agreed.DefinitiveSigned, agreed.AmendmentTookEffect)
 _REACHED: Final = {"requested": 1, "approved": 2, "disbursed": 3}
 _CANCELLED: Final = "cancelled with the end: it was neither paid nor approved"
 
@@ -340,15 +339,10 @@ class _Teller:
                 yield _with(self._event(event), text.removesuffix(f" {unit}"), unit)
 
     def _terms_set(self) -> list[Event[Any]]:
-        """The events that set terms, as the folds take them in: in recorded order."""
-        found = [
-            event
-            for thread in self._lineage.named.values()
-            for event in thread
-            if isinstance(event.data, agreed.LoiSigned)
-            or (isinstance(event.data, SET_TERMS) and event.confirmed)
-        ]
-        return sorted(found, key=lambda event: event.position)
+        """The events that set terms, from the letter of intent on."""
+        versions = sorted(agreement_of(self._book).versions.items())
+        found = (self._lineage.by_ref(one.ref) for _, one in versions)
+        return [event for event in found if event is not None]
 
     # Capacity.
     def _capacity(self, rung: str) -> tuple[list[Reason], str | None]:

@@ -7,9 +7,9 @@ from typing import Final
 from ledger.domain.agreement import Agreement, Link, Right
 from ledger.domain.struct import Frozen
 from projections.engine.nouns import parts_of
-from projections.engine.view import Book, Drawn, FoldRow, View
+from projections.engine.view import Book, Drawn, View
 
-LINKS: Final = View("links", 2, "Which deals and rights hang on this one?", FoldRow)
+LINKS: Final = View("links", 2, "Which deals and rights hang on this one?")
 
 
 class LinkLine(Frozen, omit_defaults=False):

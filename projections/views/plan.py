@@ -11,17 +11,16 @@ from typing import Any, Final
 
 import msgspec
 
-from ledger.domain import agreement as agreed
+from ledger.domain.agreement import Agreement
 from ledger.domain.certificate import on_basis
 from ledger.domain.event import Event
 from ledger.domain.parts import Part
 from ledger.domain.struct import Frozen
 from ledger.domain.system import System
 from projections.engine.nouns import parts_of, watch
-from projections.engine.view import Book, Drawn, FoldRow, Rows, View
+from projections.engine.view import Book, Drawn, Rows, View
 from projections.views.deals import DEALS, agreement_of
 
-MONTHS: Final = "months"
 IN_SERVICE: Final = "#in-service"
 
 
@@ -33,21 +32,13 @@ class Planned(msgspec.Struct, omit_defaults=True):
     forecast: int | None = None
 
 
-class MonthsRow(FoldRow, tag_field="row", tag="months"):
-    """Every month of the plan."""
-
-    months: dict[str, Planned] = msgspec.field(default_factory=dict)
-
-
 class Gained(Part, tag="gained"):
     """The rated watts that systems in service gained in a month, less what was lost."""
 
     watts: int = 0
 
 
-PLAN: Final = View(
-    "capacity", 3, "How does accepted capacity run against the plan?", MonthsRow
-)
+PLAN: Final = View("capacity", 3, "How does accepted capacity run against the plan?")
 
 
 class Month(Frozen, omit_defaults=False):
@@ -82,29 +73,23 @@ def _gained(
     month.watts += after.in_service_w - then
 
 
-@PLAN.on(agreed.PlanBaselined, agreed.PlanForecast)
-def _planned(rows: Rows[Any], event: Event[Any]) -> None:
-    if event.is_claim:
-        return
-    baseline = isinstance(event.data, agreed.PlanBaselined)
-    field = "baseline" if baseline else "forecast"
-    row = rows.get(MONTHS) or MonthsRow(key=MONTHS)
-    known = row.months.values()
-    first = baseline and all(month.first_baseline is None for month in known)
-    for month in known:
-        setattr(month, field, None)
-    for point in event.data.points:
-        month = row.months.setdefault(point.month, Planned())
-        setattr(month, field, point.capacity.watts)
-        if first:
-            month.first_baseline = point.capacity.watts
-    rows.put(row)
-
-
 def _plan(book: Book) -> dict[str, Planned]:
     """The months of the plan, baseline and forecast."""
-    row = book.rows(PLAN).get(MONTHS)
-    return row.months if row else {}
+    agreement = book.get(Agreement)
+    baselines, forecasts = agreement.baselines, agreement.forecasts
+    months = {
+        point.month: Planned()
+        for plan in (*baselines, *forecasts)
+        for point in plan.points
+    }
+    for field, plans in (
+        ("first_baseline", baselines[:1]),
+        ("baseline", baselines[-1:]),
+        ("forecast", forecasts[-1:]),
+    ):
+        for point in (point for plan in plans for point in plan.points):
+            setattr(months[point.month], field, point.capacity.watts)
+    return months
 
 
 def month_reaching(book: Book, watts: int) -> str | None:
@@ -118,7 +103,7 @@ def month_reaching(book: Book, watts: int) -> str | None:
     return None
 
 
-@PLAN.answer(Month, DEALS, parts_of(System), key=("month",))
+@PLAN.answer(Month, DEALS, parts_of(Agreement), parts_of(System), key=("month",))
 def _capacity(book: Book) -> Drawn:
     terms = agreement_of(book).known_terms
     gained = book.rows(parts_of(System)).under(IN_SERVICE)

@@ -135,7 +135,7 @@ def _money(undertaking: str, rung: str, amount: Amount) -> Rung:
 
 
 def _watts(book: Book, row: Agreement) -> dict[str, int]:
-    announced = (row.indicative_terms or row.terms or row.known_terms).capacity_floor
+    announced = (row.indicative_terms or row.known_terms).capacity_floor
     binds = row.effective_from is not None and row.state not in ENDED
     floor = row.terms.capacity_floor if binds and row.terms else None
     rated = totals_of(book).rated()

@@ -8,9 +8,9 @@ from ledger.domain.agreement import Agreement, TermsVersion
 from ledger.domain.struct import Frozen
 from ledger.domain.transcoding import to_builtins
 from projections.engine.nouns import parts_of
-from projections.engine.view import Book, Drawn, FoldRow, View
+from projections.engine.view import Book, Drawn, View
 
-TERMS: Final = View("terms", 2, "Which terms are in force, and do they bind?", FoldRow)
+TERMS: Final = View("terms", 2, "Which terms are in force, and do they bind?")
 
 
 class Clause(Frozen, omit_defaults=False):
