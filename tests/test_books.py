@@ -64,7 +64,7 @@ def closed(desk):
 def test_business_days_are_counted_one_by_one(day, count):
     """So many business days after a day lie between it and the day found, no more."""
     calendar = Calendar()
-    calendar.holidays = {date(2025, 12, 25), date(2025, 12, 26), date(2026, 1, 1)}
+    calendar.holidays = (date(2025, 12, 25), date(2025, 12, 26), date(2026, 1, 1))
     found = calendar.after(day, count)
     assert calendar.is_business_day(found)
     start = calendar.next_business_day(day)
@@ -215,7 +215,7 @@ def test_a_calendar_leaves_room_for_business(desk):
     desk.do(record, days=XMAS[:1], **keys)
     desk.do(record, days=XMAS[1:], weekend=["friday", "saturday"], **keys)
     calendar = desk.get(Books, desk.deal).calendars["city"]
-    assert calendar.holidays == {date(2025, 12, 25), date(2025, 12, 26)}
+    assert calendar.holidays == (date(2025, 12, 25), date(2025, 12, 26))
     assert calendar.is_business_day(date(2025, 12, 28))
 
 
@@ -247,7 +247,7 @@ def test_days_end_and_business_with_them(desk):
     said = desk.refuses("FND-07", **drawn_on(desk, "2025-06-06", "2025-06-10"))
     assert "Earliest value date is 9999-12-31 (1000000000 business days)" in said
     rest = Calendar()
-    rest.weekend = frozenset(WEEKDAYS)
+    rest.weekend = WEEKDAYS
     assert rest.next_business_day(date(9999, 12, 1)) == date.max
 
 

@@ -65,9 +65,9 @@ def certificate_state_allows(world: World, event: Event[Any]) -> None:
     if certificate.state in needed:
         return
     told = certificate.told.state
-    if told in needed:
-        if isinstance(event.data, TookEffect):
-            return  # CER-05 says what is missing.
+    if told in needed and isinstance(event.data, TookEffect):
+        return  # CER-05 says what is missing.
+    if told in needed or certificate.state == "none":
         raise Refused(
             "CER-07",
             f"Certificate {certificate.name} is {told} only by report.",
