@@ -7,10 +7,12 @@ from datetime import date
 import msgspec
 import pytest
 
+from ledger.commands.decision import Decision
 from ledger.domain.aggregate import fold
 from ledger.domain.milestone import Achieved, Agreed, Metric, Milestone, Rescheduled
 from ledger.domain.values import Ratio
-from ledger.errors import NotFound
+from ledger.errors import NotFound, Refused
+from projections.projector import Projections
 
 METRIC = {
     "name": "inference throughput",
@@ -85,6 +87,26 @@ def rubin(desk):
     return desk.get(Milestone, desk.deal, "rubin")
 
 
+def reverse(desk, *positions):
+    desk.do("reverse request", positions=list(positions), reason="A slip")
+    number = len(list(desk.ledger.streams("reversal", desk.deal)))
+    desk.do("reverse approve", reversal=f"R-{number}", actor="max@acme")
+
+
+def answer(desk, view, as_of=None):
+    projections = Projections(desk.store)
+    projections.catch_up()
+    return projections.answer(view, desk.deal, as_of=as_of)
+
+
+def shown(desk, as_of=None):
+    return answer(desk, "milestones", as_of).rows
+
+
+def disputes(desk):
+    return answer(desk, "standing").about.disputes
+
+
 def test_a_milestone_goes_from_proposal_to_achievement(deal):
     """Proposed, agreed by all, evidenced, signed off by each, achieved: it unlocks."""
     propose(deal)
@@ -92,8 +114,9 @@ def test_a_milestone_goes_from_proposal_to_achievement(deal):
         act(deal, "agree", on="2025-01-03"),
         act(deal, "agree", on="2025-01-04", actor="bo@orion"),
     )
-    assert first == [Agreed(party="acme")]
-    assert second == [Agreed(party="orion", complete=True)]
+    needed = ("acme", "orion")
+    assert first == [Agreed(party="acme", needed=needed)]
+    assert second == [Agreed(party="orion", needed=needed)]
     assert rubin(deal).state == "agreed"
     evidence(deal)
     assert rubin(deal).state == "evidenced"
@@ -212,9 +235,9 @@ def test_changed_evidence_voids_the_sign_offs(deal):
 
 
 def test_a_disputed_milestone_unlocks_nothing(deal):
-    """MIL-05: not while it is disputed, even by a report; again once it is not."""
+    """MIL-05: not while it is disputed; again once it is not."""
     achieve(deal)
-    act(deal, "dispute", ground="Batch size", on="2025-07-01", evidence=REPORTED)
+    act(deal, "dispute", ground="Batch size", on="2025-07-01")
     assert not rubin(deal).unlocks
     refused(deal, "MIL-07", "dispute", ground="Again")
     act(
@@ -228,6 +251,23 @@ def test_a_disputed_milestone_unlocks_nothing(deal):
     assert rubin(deal).state == "disputed"
     act(deal, "settle-dispute", upheld=False, outcome="Agreed", on="2025-07-03")
     assert rubin(deal).unlocks
+
+
+def test_a_reported_dispute_is_a_claim(deal):
+    """A report of a dispute holds nothing up: it is told beside the state."""
+    achieve(deal)
+    act(deal, "dispute", ground="Batch size", on="2025-07-01", evidence=REPORTED)
+    assert rubin(deal).unlocks
+    assert rubin(deal).told.state == "disputed"
+    (line,) = shown(deal)
+    assert (line.state, line.claimed) == ("achieved", "#9 disputed (reported)")
+    (said,) = disputes(deal)
+    assert said == "milestone rubin: Batch size (reported)"
+    act(deal, "dispute", ground="Batch size", on="2025-07-02")
+    assert not rubin(deal).unlocks
+    (line,) = shown(deal)
+    assert (line.state, line.claimed) == ("disputed", "")
+    assert disputes(deal) == ["milestone rubin: Batch size"]
 
 
 def test_a_second_dispute_keeps_what_was_before(deal):
@@ -341,38 +381,63 @@ def test_dates_follow_one_another(deal):
     refused(deal, "REC-12", "settle-dispute", upheld=True, outcome="O", on="2025-06-30")
 
 
-def test_a_report_is_a_claim_beside_the_state(deal):
+@pytest.mark.parametrize(
+    ("verb", "keys", "told"),
+    [
+        ("achieve", {}, "achieved"),
+        ("agree", {}, "proposed"),
+        ("reschedule", {"new": "2026-12-31"}, "proposed"),
+        ("rebaseline", {"platform": "Other"}, "proposed"),
+        ("waive", {}, "waived"),
+        ("cancel", {}, "cancelled"),
+        ("miss", {"on": "2026-01-03"}, "missed"),
+    ],
+)
+def test_a_report_is_a_claim_beside_the_state(deal, verb, keys, told):
     """FND-15: what is only reported does not move a confirmed milestone."""
     propose(deal)
-    reported = {"status": "reported"}
-    act(deal, "achieve", on="2025-01-03", **reported)
-    act(deal, "agree", on="2025-01-03", **reported)
-    act(deal, "reschedule", new="2026-12-31", on="2025-01-03", **reported)
-    act(deal, "rebaseline", platform="Other", on="2025-01-03", **reported)
-    act(deal, "waive", on="2025-01-03", **reported)
-    act(deal, "cancel", on="2025-01-03", **reported)
-    act(deal, "miss", on="2026-01-03", **reported)
+    act(deal, verb, **{"on": "2025-01-03", "status": "reported", **keys})
     milestone = rubin(deal)
     assert milestone.state == "proposed"
     assert milestone.target_on == date(2025, 12, 31)
+    assert milestone.platform is None
     assert milestone.agreed_by == set()
-    assert len(milestone.claims) == 7
+    assert len(milestone.claims) == 1
+    assert milestone.told.state == told
 
 
-def test_reported_evidence_unlocks_nothing(deal):
-    """FND-15: an achievement that rests on reported evidence is itself reported."""
+def test_reports_are_judged_in_the_world_that_reports_tell(deal):
+    """MIL-07: what reports say was given up, no report says was achieved later."""
+    agree(deal)
+    act(deal, "waive", on="2025-02-01", status="reported")
+    said = refused(deal, "MIL-07", "achieve", on="2025-03-01", status="reported")
+    assert "rubin is waived" in said
+    evidence(deal)
+    sign_off(deal)
+    act(deal, "achieve", on="2025-06-04")
+    assert rubin(deal).unlocks
+
+
+def test_reported_evidence_is_signed_off_by_nobody(deal):
+    """Evidence that is only reported is a claim: what parties sign is a confirmed one."""
     agree(deal)
     evidence(deal, evidence=REPORTED)
     act(deal, "sign-off", on="2025-06-02", status="reported")
-    assert rubin(deal).sign_offs == {}
-    sign_off(deal)
-    act(deal, "achieve", on="2025-06-04")
+    said = refused(deal, "MIL-02", "sign-off", on="2025-06-02")
+    assert "there is no evidence" in said
     milestone = rubin(deal)
-    assert (milestone.state, milestone.status) == ("achieved", "reported")
-    assert not milestone.unlocks
-    act(deal, "dispute", ground="Show it", on="2025-07-01")
-    act(deal, "settle-dispute", upheld=True, outcome="Right", on="2025-07-02")
-    assert rubin(deal).status == "confirmed"
+    assert (milestone.state, milestone.told.state) == ("agreed", "evidenced")
+    assert milestone.sign_offs == {}
+
+
+def test_reported_evidence_voids_no_sign_offs(deal):
+    """MIL-04 is of confirmed evidence: a report of other evidence changes nothing."""
+    agree(deal)
+    evidence(deal)
+    sign_off(deal)
+    evidence(deal, result="3.0", on="2025-06-04", evidence=REPORTED)
+    act(deal, "achieve", on="2025-06-05")
+    assert rubin(deal).unlocks
 
 
 def test_a_reported_milestone_moves_by_reports(deal):
@@ -381,16 +446,118 @@ def test_a_reported_milestone_moves_by_reports(deal):
     propose(deal, **reported)
     act(deal, "agree", on="2025-01-03", **reported)
     act(deal, "agree", on="2025-01-04", actor="bo@orion", **reported)
-    assert (rubin(deal).state, rubin(deal).status) == ("agreed", "reported")
+    told = rubin(deal).told
+    assert (told.state, told.status) == ("agreed", "reported")
+    said = refused(deal, "MIL-02", "achieve", on="2025-06-04", **reported)
+    assert "there is no evidence" in said
     evidence(deal, **reported)
     act(deal, "sign-off", on="2025-06-02", **reported)
     act(deal, "sign-off", on="2025-06-02", actor="bo@orion", **reported)
     act(deal, "achieve", on="2025-06-04", **reported)
-    assert rubin(deal).state == "achieved"
-    assert not rubin(deal).unlocks
+    milestone = rubin(deal)
+    assert (milestone.state, milestone.told.state) == ("none", "achieved")
+    assert not milestone.unlocks
+    (line,) = shown(deal)
+    assert (line.state, line.status) == ("achieved", "reported")
+    assert (line.title, line.owner) == ("Rubin inference", "orion")
 
 
-def test_the_agreement_of_all_confirms_a_reported_proposal(deal):
-    """What every party agreed to is confirmed, whatever the proposal rested on."""
-    agree(deal, status="reported")
-    assert rubin(deal).status == "confirmed"
+def test_what_is_only_reported_is_proposed_before_it_is_agreed(deal):
+    """A proposal known from a report binds nobody: the parties agree to one of theirs."""
+    propose(deal, status="reported")
+    for verb, keys in (
+        ("agree", {}),
+        ("reschedule", {"new": "2026-01-31"}),
+        ("waive", {}),
+        ("submit-evidence", {"summary": "S"}),
+    ):
+        said = refused(deal, "MIL-07", verb, on="2025-01-03", **keys)
+        assert "Milestone rubin is known only from a report" in said
+    said = refused(
+        deal,
+        "MIL-07",
+        "propose",
+        title="T",
+        track="model",
+        owner="acme",
+        target_on="2026-01-01",
+        status="reported",
+    )
+    assert "already on the record" in said
+    agree(deal)
+    milestone = rubin(deal)
+    assert (milestone.state, milestone.claims) == ("agreed", ())
+
+
+@pytest.mark.parametrize(
+    ("party", "again"), [("acme", "ann@acme"), ("orion", "bo@orion")]
+)
+def test_an_agreement_taken_back_is_an_agreement_missing(deal, party, again):
+    """Either agreement reversed: proposed again; and given again, agreed again."""
+    agree(deal)
+    position = 3 if party == "acme" else 4
+    reverse(deal, position)
+    milestone = rubin(deal)
+    assert (milestone.state, party in milestone.agreed_by) == ("proposed", False)
+    assert [line.state for line in shown(deal)] == ["proposed"]
+    said = refused(deal, "MIL-01", "submit-evidence", summary="S", on="2025-06-01")
+    assert f"{party} has not agreed to rubin" in said
+    act(deal, "agree", on="2025-02-01", actor=again)
+    assert rubin(deal).state == "agreed"
+    assert [line.state for line in shown(deal)] == ["agreed"]
+
+
+def test_between_the_agreements_a_milestone_is_proposed(deal):
+    """As of a day before the second party agreed, whichever was recorded first."""
+    propose(deal)
+    act(deal, "agree", on="2025-01-10")
+    act(deal, "agree", on="2025-01-05", actor="bo@orion")
+    for day, state in (("04", "proposed"), ("07", "proposed"), ("10", "agreed")):
+        (line,) = shown(deal, date.fromisoformat(f"2025-01-{day}"))
+        assert line.state == state, day
+
+
+@pytest.mark.parametrize(
+    ("gone", "state"), [("acme", "proposed"), ("orion", "proposed")]
+)
+def test_agreements_of_before_say_who_was_the_last(deal, gone, state):
+    """Entries of before 0.5.0 do not say whom it needs: two agreed, and the last did."""
+    agree(deal)
+    events = deal.ledger.events.get("milestone/acme-orion/rubin")
+    old = [
+        msgspec.structs.replace(
+            event, data=Agreed(party=event.data.party, complete=last)
+        )
+        if isinstance(event.data, Agreed)
+        else event
+        for event, last in zip(events, (False, False, True), strict=True)
+    ]
+    assert fold(Milestone, old[0].stream, old).state == "agreed"
+    milestone = Milestone.at(old[0].stream)
+    for event in old:
+        left_out = isinstance(event.data, Agreed) and event.data.party == gone
+        milestone.fold(event, counts=not left_out)
+    assert milestone.state == state
+
+
+def test_an_agreement_names_the_parties_that_it_needs(deal):
+    """MIL-01: an entry that would make it agreed by fewer parties is refused."""
+    propose(deal)
+    decision = Decision(deal.ledger, deal.clock)
+    decision.begin(deal.do("agreement record-statement", statement="s", speaker="x",
+                           text="t", on="2025-01-03")[0].provenance)  # fmt: skip
+    data = Agreed(party="acme", needed=("acme",))
+    with pytest.raises(
+        Refused, match="needs the agreement of acme, orion, not of acme"
+    ):
+        decision.record(Milestone, deal.deal, "rubin", data=data)
+
+
+def test_a_sign_off_is_not_taken_back_from_an_achievement(deal):
+    """REC-02: what is achieved relies on each sign-off; together they can be reversed."""
+    achieve(deal)
+    said = deal.refuses("REC-02", "reverse request", positions=[6], reason="Slip")
+    assert "milestone.achieved" in said
+    reverse(deal, 6, 8)
+    milestone = rubin(deal)
+    assert (milestone.state, milestone.sign_offs) == ("evidenced", {"orion": "bo"})

@@ -12,11 +12,13 @@ from conftest import Desk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ledger.domain.agreement import Agreement
 from ledger.domain.funding import Funding
+from ledger.domain.ladder import rungs
 from ledger.domain.milestone import Milestone
 from ledger.errors import NotFound, Refused
 from projections.projector import Projections
-from projections.views.commitment import COMMITMENT, DRAWN, TrancheRow
+from projections.views.commitment import COMMITMENT
 
 WHO = ("ann@acme", "ian@acme", "bo@orion", "amy@orion")
 STEPS: dict[str, dict[str, Any]] = {
@@ -73,7 +75,8 @@ def attempt(desk: Desk, command: str, **keys: Any) -> None:
 
 def compare_milestone(desk: Desk) -> None:
     """The view's line and the aggregate, field by field."""
-    milestone = desk.get(Milestone, desk.deal, "m")
+    known = desk.get(Milestone, desk.deal, "m")
+    milestone = known if known.state != "none" else known.told
     (line,) = Projections(desk.store).answer("milestones", desk.deal).rows
     assert line.state == milestone.state
     assert line.status == milestone.status
@@ -85,7 +88,7 @@ def compare_milestone(desk: Desk) -> None:
     assert line.result == (str(milestone.result) if milestone.result else None)
     day = milestone.achieved_on
     assert line.achieved_on == (day.isoformat() if day else None)
-    assert len(line.claimed.split(", ")) == max(1, len(milestone.claims))
+    assert len(line.claimed.split(", ")) == max(1, len(known.claims))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -132,7 +135,7 @@ def test_a_reported_achievement_is_told_beside_the_state(tmp_path):
 
 def compare_money(desk: Desk) -> None:
     """Each facility's position and tranches, figure by figure."""
-    funding = desk.get(Funding, desk.deal)
+    agreement, funding = desk.get(Agreement, desk.deal), desk.get(Funding, desk.deal)
     views = Projections(desk.store)
     lines = {row.facility: row for row in views.answer("commitment", desk.deal).rows}
     assert set(lines) == set(funding.facilities)
@@ -140,7 +143,7 @@ def compare_money(desk: Desk) -> None:
         line = lines[name]
         expected = {
             "cap": facility.commitment,
-            "unlocked": funding.unlocked(name),
+            "unlocked": rungs(agreement, funding, name).unlocked,
             "approved": funding.used(name),
             "disbursed": funding.paid(name),
             "available": funding.available(name),
@@ -149,20 +152,12 @@ def compare_money(desk: Desk) -> None:
         shown = {figure: getattr(line, figure) for figure in expected}
         assert shown == {f: f"{amount.value:f}" for f, amount in expected.items()}
     with views.reading() as reading:
-        rows = reading.book(desk.deal, COMMITMENT).rows(COMMITMENT)
-        tranches = {row.tranche: row for row in rows if isinstance(row, TrancheRow)}
-    for name, tranche in funding.tranches.items():
-        row = tranches[name]
-        assert (row.size, row.unlocked, row.ended) == (
-            tranche.size,
-            tranche.unlocked,
-            tranche.ended,
-        )
+        kept = reading.book(desk.deal, COMMITMENT).get(Funding)
+        assert dict(kept.tranches) == dict(funding.tranches)
     states = {
         row.drawdown: row.state for row in views.answer("drawdowns", desk.deal).rows
     }
     assert states == {name: d.state for name, d in funding.drawdowns.items()}
-    assert {"settled", "returned"} <= set(DRAWN["paid"])
 
 
 AMOUNTS = st.sampled_from(["1m USD", "2m USD", "5m USD", "9m USD"])

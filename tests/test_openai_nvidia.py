@@ -161,8 +161,10 @@ def test_conflicting_reports_stand_side_by_side():
 
 def test_a_claimed_ceiling_is_no_pass_mark_and_stays_when_cancelled(record):
     """The "up to" figure keeps its bound; the milestone is cancelled, not deleted."""
-    milestone = record.get(Milestone, DEAL, "rubin-cpx-inference").told
+    known = record.get(Milestone, DEAL, "rubin-cpx-inference")
+    milestone = known.told
 
+    assert known.state == "none", "it is known from reports alone"
     assert milestone.state == "cancelled"
     assert milestone.metric.bound == "up_to"
     assert str(milestone.metric.target) == "7.5"

@@ -65,9 +65,9 @@ def certificate_state_allows(world: World, event: Event[Any]) -> None:
     if certificate.state in needed:
         return
     told = certificate.told.state
-    if told in needed:
-        if isinstance(event.data, TookEffect):
-            return  # CER-05 says what is missing.
+    if told in needed and isinstance(event.data, TookEffect):
+        return  # CER-05 says what is missing.
+    if told in needed or certificate.state == "none":
         raise Refused(
             "CER-07",
             f"Certificate {certificate.name} is {told} only by report.",
@@ -116,7 +116,7 @@ def systems_are_in_service(world: World, event: Event[Any]) -> None:
 def _state(system: System) -> str:
     if system.outage is not None:
         return f"{system.outage} since {system.outage_since}"
-    if system.state == "accepted":
+    if system.state != "accepted" and system.told.state == "accepted":
         return "accepted only by report"
     return system.state
 
