@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ledger.domain.agreement import Agreement
+from ledger.domain.agreement import Agreement, Baseline, Forecast
 from ledger.domain.certificate import on_basis
 from ledger.domain.event import Event
 from ledger.domain.parts import Part
@@ -77,10 +77,9 @@ def _plan(book: Book) -> dict[str, Planned]:
     """The months of the plan, baseline and forecast."""
     agreement = book.get(Agreement)
     baselines, forecasts = agreement.baselines, agreement.forecasts
+    plans_made: tuple[Baseline | Forecast, ...] = (*baselines, *forecasts)
     months = {
-        point.month: Planned()
-        for plan in (*baselines, *forecasts)
-        for point in plan.points
+        point.month: Planned() for plan in plans_made for point in plan.points
     }
     for field, plans in (
         ("first_baseline", baselines[:1]),
