@@ -78,7 +78,9 @@ def _plan(book: Book) -> dict[str, Planned]:
     agreement = book.get(Agreement)
     baselines, forecasts = agreement.baselines, agreement.forecasts
     plans_made: tuple[Baseline | Forecast, ...] = (*baselines, *forecasts)
-    months = {point.month: Planned() for plan in plans_made for point in plan.points}
+    months: dict[str, Planned] = {
+        point.month: Planned() for plan in plans_made for point in plan.points
+    }
     for field, plans in (
         ("first_baseline", baselines[:1]),
         ("baseline", baselines[-1:]),
