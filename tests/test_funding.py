@@ -339,7 +339,10 @@ def test_an_amendment_that_relocks_leaves_a_smaller_tranche(desk):
     effect = amended(desk, change, relock=True, on="2025-06-01")
     desk.do(**effect)
     one = funding(desk).tranches["T1"]
-    assert (str(one.size), str(one.reserved(one.defined_on))) == ("30000000.00 USD", "30000000.00 USD")
+    assert (str(one.size), str(one.reserved(one.defined_on))) == (
+        "30000000.00 USD",
+        "30000000.00 USD",
+    )
     done = desk.data("certificate revoke", certificate="C-1", ground="x")
     assert str(done[-1].amount) == "30000000.00 USD"
 
