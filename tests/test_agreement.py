@@ -26,6 +26,7 @@ TERMS = {
 }
 SIGNED = [{"title": "The agreement", "kind": "signed_agreement"}]
 REPORTED = [{"title": "A report", "grade": "R"}]
+NOTICE = {"ground": "x", "terminates_on": "2026-02-01"}
 
 
 def opened(desk):
@@ -205,6 +206,56 @@ def test_a_reported_letter_is_a_claim_and_a_reported_deal_is_reported(desk):
     assert agreement.known_terms == Terms()
     assert agreement.told.state == "loi_signed"
     assert agreement.told.known_terms.funding_cap is not None
+
+
+@pytest.mark.parametrize(
+    ("told", "other", "same"),
+    [
+        (
+            ("agreement suspend", {"scopes": ["draw"], "ground": "x"}),
+            {"scopes": ["delivery"]},
+            {"ground": "y"},
+        ),
+        (
+            ("agreement sign-amendment", {"amendment": "A1"}),
+            {"actor": "bo@orion"},
+            {},
+        ),
+        (
+            ("agreement link", {"relation": "complements", "other": "a"}),
+            {"other": "b"},
+            {"note": "By contract."},
+        ),
+        (("agreement lapse", {"ground": "x"}), None, {"ground": "y"}),
+        (("agreement give-notice", NOTICE), None, {"ground": "y"}),
+    ],
+)
+def test_a_claim_is_spent_by_its_own_subject_alone(desk, told, other, same):
+    """A confirmed entry on the same thing spends a report, whatever it says of it."""
+    definitive(desk)
+    if told[0] != "agreement lapse":
+        desk.do("agreement bring-into-effect", on="2025-03-01")
+    change = {"path": "first_phase", "new": "2027"}
+    desk.do("agreement propose-amendment", amendment="A1", changes=[change])
+    command, keys = told
+    desk.do(command, **keys, evidence=REPORTED)
+    if other is not None:
+        desk.do(command, **{**keys, **other})
+    assert len(desk.get(Agreement, desk.deal).claims) == 1
+    desk.do(command, **{**keys, **same})
+    assert desk.get(Agreement, desk.deal).claims == ()
+
+
+def test_a_reported_end_is_spent_by_the_end(desk):
+    """A termination is one, on whatever ground it is told and confirmed."""
+    in_effect(desk)
+    give = {"ground": "x", "terminates_on": "2025-06-30", "on": "2025-05-01"}
+    desk.do("agreement give-notice", **give)
+    desk.do("agreement terminate", ground="They say", evidence=REPORTED)
+    assert desk.get(Agreement, desk.deal).status == "disputed"
+    desk.do("agreement terminate", ground="Notice ran out")
+    agreement = desk.get(Agreement, desk.deal)
+    assert (agreement.state, agreement.status) == ("terminated", "confirmed")
 
 
 def test_claims_move_an_agreement_forward_only(desk):

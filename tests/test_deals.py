@@ -5,7 +5,16 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from test_agreement import PARTIES, REPORTED, SIGNED, TERMS, definitive, in_effect, loi
+from test_agreement import (
+    PARTIES,
+    REPORTED,
+    SIGNED,
+    TERMS,
+    definitive,
+    in_effect,
+    loi,
+    opened,
+)
 
 from projections.projector import Projections
 
@@ -121,6 +130,27 @@ def test_a_successor_is_linked_also_where_it_is_only_told(desk):
     )
 
 
+def test_a_link_keeps_what_it_says(desk):
+    """Neither the supersession nor a report takes the place of a confirmed link."""
+    loi(desk)
+    link = {"relation": "superseded_by", "other": "next"}
+    desk.do("agreement link", **link, note="By contract.", on="2025-02-01")
+    desk.do("agreement supersede", successor="next", evidence=PRESS)
+    desk.do("agreement supersede", successor="next", on="2025-02-02")
+    (line,) = rows(desk, "links")
+    assert (line.text, line.since) == ("By contract.", "2025-02-01")
+
+
+def test_a_confirmed_supersession_stands_over_a_reported_link(desk):
+    """Where one link is confirmed and another told, the confirmed one is shown."""
+    loi(desk)
+    desk.do("agreement supersede", successor="next", on="2025-02-02")
+    link = {"relation": "superseded_by", "other": "next", "note": "They say."}
+    desk.do("agreement link", **link, evidence=PRESS)
+    (line,) = rows(desk, "links")
+    assert (line.text, line.status) == ("", "confirmed")
+
+
 def test_a_report_releases_no_right(desk):
     """A right stays until its release is confirmed; one that is told is listed."""
     loi(desk)
@@ -188,6 +218,31 @@ def test_terms_that_are_told_are_in_force_nowhere(desk):
     )
     assert terms.totals["in_force"] == 0
     assert answer(desk, "standing").rows[0].quantity == "100000000.00"
+
+
+def test_a_letter_that_is_told_is_not_in_force(desk):
+    """A letter of intent known from the press alone announces nothing."""
+    opened(desk)
+    sign = {"signatories": PARTIES, "terms": TERMS}
+    desk.do("agreement sign-loi", **sign, evidence=PRESS)
+    lines = rows(desk, "terms")
+    assert {(row.in_force, row.status) for row in lines} == {(False, "reported")}
+    assert answer(desk, "standing").rows[0].quantity == "0.00"
+
+
+def test_an_amendment_that_is_told_does_not_bind(desk):
+    """Its terms are listed beside those that do."""
+    in_effect(desk)
+    change = {"path": "capacity_floor", "new": "2 GW"}
+    propose = "agreement propose-amendment"
+    desk.do(propose, amendment="A1", changes=[change], on="2025-04-01")
+    desk.do("agreement effect-amendment", amendment="A1", evidence=PRESS)
+    floors = [row for row in rows(desk, "terms") if row.clause == "capacity_floor"]
+    assert [(row.version, row.in_force, row.binding) for row in floors] == [
+        (0, False, False),
+        (1, True, True),
+        (2, False, False),
+    ]
 
 
 def amendments(desk, as_of=None):
