@@ -527,6 +527,16 @@ def test_a_cap_holds_what_is_used_in_its_own_currency(desk):
     assert "Cap 1000000.00 EUR cannot be held against 30000000.00 USD" in said
 
 
+def test_a_cap_may_change_its_currency_before_money_is_used(desk):
+    """AGR-07 holds nothing against a cap that is not used; FND-02 does commitments."""
+    in_effect(desk, funding_cap=None)
+    facility(desk)
+    amend(desk, "A1", {"path": "funding_cap", "new": "1m EUR"})
+    desk.refuses("FND-02", "agreement effect-amendment", amendment="A1")
+    desk.do("funding close-facility", facility="main")
+    desk.do("agreement effect-amendment", amendment="A1")
+
+
 def test_a_commitment_is_amended_in_its_own_currency(desk):
     """AGR-07: an amendment to another currency is refused when it is proposed."""
     in_effect(desk)
@@ -882,13 +892,14 @@ def test_apply_never_refuses(desk):
     loi(desk)
     (opening, *_) = desk.do("agreement link", relation="complements", other="x")
     agreement = Agreement("agreement/x")
-    unknown = {"condition": "c", "amendment": "a"}
+    unknown = {"condition": "c", "amendment": "a", "right": "r", "party": "acme"}
     lenient = [
         event
         for event in EVENTS
-        if set(event.__struct_fields__) in ({"condition"}, {"amendment"})
+        if set(event.__struct_fields__)
+        in ({"condition"}, {"amendment"}, {"right"}, {"amendment", "party"})
     ]
-    assert len(lenient) == 4
+    assert len(lenient) == 6
     for version, event in enumerate(lenient, start=1):
         keys = {k: v for k, v in unknown.items() if k in event.__struct_fields__}
         agreement.fold(
@@ -900,8 +911,12 @@ def test_apply_never_refuses(desk):
         terms=Terms(),
         changes=(Change(path="condition.c.long_stop_on", new=None),),
     )
-    agreement.fold(proposed("agreement/x", 5, opening.provenance, took))
-    assert agreement.conditions == {}
+    agreement.fold(proposed("agreement/x", 7, opening.provenance, took))
+    assert (agreement.conditions, agreement.amendments, agreement.rights) == (
+        {},
+        {},
+        {},
+    )
     assert (opening.originator_id, opening.originator_version) == (opening.stream, 3)
     assert fold(Agreement, "agreement/x", []).deal == ""
     assert date.min == Agreement("agreement/x").last_on
