@@ -26,6 +26,7 @@ TERMS = {
 }
 SIGNED = [{"title": "The agreement", "kind": "signed_agreement"}]
 REPORTED = [{"title": "A report", "grade": "R"}]
+NOTICE = {"ground": "x", "terminates_on": "2026-02-01"}
 
 
 def opened(desk):
@@ -205,6 +206,56 @@ def test_a_reported_letter_is_a_claim_and_a_reported_deal_is_reported(desk):
     assert agreement.known_terms == Terms()
     assert agreement.told.state == "loi_signed"
     assert agreement.told.known_terms.funding_cap is not None
+
+
+@pytest.mark.parametrize(
+    ("told", "other", "same"),
+    [
+        (
+            ("agreement suspend", {"scopes": ["draw"], "ground": "x"}),
+            {"scopes": ["delivery"]},
+            {"ground": "y"},
+        ),
+        (
+            ("agreement sign-amendment", {"amendment": "A1"}),
+            {"actor": "bo@orion"},
+            {},
+        ),
+        (
+            ("agreement link", {"relation": "complements", "other": "a"}),
+            {"other": "b"},
+            {"note": "By contract."},
+        ),
+        (("agreement lapse", {"ground": "x"}), None, {"ground": "y"}),
+        (("agreement give-notice", NOTICE), None, {"ground": "y"}),
+    ],
+)
+def test_a_claim_is_spent_by_its_own_subject_alone(desk, told, other, same):
+    """A confirmed entry on the same thing spends a report, whatever it says of it."""
+    definitive(desk)
+    if told[0] != "agreement lapse":
+        desk.do("agreement bring-into-effect", on="2025-03-01")
+    change = {"path": "first_phase", "new": "2027"}
+    desk.do("agreement propose-amendment", amendment="A1", changes=[change])
+    command, keys = told
+    desk.do(command, **keys, evidence=REPORTED)
+    if other is not None:
+        desk.do(command, **{**keys, **other})
+    assert len(desk.get(Agreement, desk.deal).claims) == 1
+    desk.do(command, **{**keys, **same})
+    assert desk.get(Agreement, desk.deal).claims == ()
+
+
+def test_a_reported_end_is_spent_by_the_end(desk):
+    """A termination is one, on whatever ground it is told and confirmed."""
+    in_effect(desk)
+    give = {"ground": "x", "terminates_on": "2025-06-30", "on": "2025-05-01"}
+    desk.do("agreement give-notice", **give)
+    desk.do("agreement terminate", ground="They say", evidence=REPORTED)
+    assert desk.get(Agreement, desk.deal).status == "disputed"
+    desk.do("agreement terminate", ground="Notice ran out")
+    agreement = desk.get(Agreement, desk.deal)
+    assert (agreement.state, agreement.status) == ("terminated", "confirmed")
 
 
 def test_claims_move_an_agreement_forward_only(desk):
@@ -474,6 +525,16 @@ def test_a_cap_holds_what_is_used_in_its_own_currency(desk):
     amend(desk, "A1", {"path": "funding_cap", "new": "1m EUR"})
     said = desk.refuses("AGR-07", "agreement effect-amendment", amendment="A1")
     assert "Cap 1000000.00 EUR cannot be held against 30000000.00 USD" in said
+
+
+def test_a_cap_may_change_its_currency_before_money_is_used(desk):
+    """AGR-07 holds nothing against a cap that is not used; FND-02 does commitments."""
+    in_effect(desk, funding_cap=None)
+    facility(desk)
+    amend(desk, "A1", {"path": "funding_cap", "new": "1m EUR"})
+    desk.refuses("FND-02", "agreement effect-amendment", amendment="A1")
+    desk.do("funding close-facility", facility="main")
+    desk.do("agreement effect-amendment", amendment="A1")
 
 
 def test_a_commitment_is_amended_in_its_own_currency(desk):
@@ -831,13 +892,14 @@ def test_apply_never_refuses(desk):
     loi(desk)
     (opening, *_) = desk.do("agreement link", relation="complements", other="x")
     agreement = Agreement("agreement/x")
-    unknown = {"condition": "c", "amendment": "a"}
+    unknown = {"condition": "c", "amendment": "a", "right": "r", "party": "acme"}
     lenient = [
         event
         for event in EVENTS
-        if set(event.__struct_fields__) in ({"condition"}, {"amendment"})
+        if set(event.__struct_fields__)
+        in ({"condition"}, {"amendment"}, {"right"}, {"amendment", "party"})
     ]
-    assert len(lenient) == 4
+    assert len(lenient) == 6
     for version, event in enumerate(lenient, start=1):
         keys = {k: v for k, v in unknown.items() if k in event.__struct_fields__}
         agreement.fold(
@@ -849,8 +911,12 @@ def test_apply_never_refuses(desk):
         terms=Terms(),
         changes=(Change(path="condition.c.long_stop_on", new=None),),
     )
-    agreement.fold(proposed("agreement/x", 5, opening.provenance, took))
-    assert agreement.conditions == {}
+    agreement.fold(proposed("agreement/x", 7, opening.provenance, took))
+    assert (agreement.conditions, agreement.amendments, agreement.rights) == (
+        {},
+        {},
+        {},
+    )
     assert (opening.originator_id, opening.originator_version) == (opening.stream, 3)
     assert fold(Agreement, "agreement/x", []).deal == ""
     assert date.min == Agreement("agreement/x").last_on

@@ -736,11 +736,6 @@ class Agreement(Parted):
         return self.main.fictional
 
     @property
-    def capital(self) -> tuple[Slug, ...]:
-        """The parties that bring capital."""
-        return self.main.capital
-
-    @property
     def capacity(self) -> tuple[Slug, ...]:
         """The parties that deploy capacity."""
         return self.main.capacity

@@ -150,7 +150,8 @@ def _within(cap: Amount, funding: Funding, changed: dict[str, Amount]) -> None:
         if facility.confirmed
     }
     engaged.update(changed)
-    money = {name: amount for name, amount in engaged.items() if amount.is_money}
+    # A facility that was closed without a payment takes up nothing of any cap.
+    money = {n: amount for n, amount in engaged.items() if amount.is_money and amount}
     for name, amount in money.items():
         if amount.unit != cap.unit:
             raise Refused(
