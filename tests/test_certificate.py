@@ -92,6 +92,17 @@ def test_the_racks_are_caused_by_the_effect(desk, accepted):
     assert {event.provenance.causation for event in rest} == {effect.ref}
 
 
+def test_systems_stand_in_the_order_of_the_draft(desk, accepted):
+    """However they are named, and each can be looked up by its name."""
+    turned = accepted[::-1]
+    certify(desk, "C-1", turned, to="draft")
+    found = get(desk)
+    assert [counted.system for counted in found.systems] == turned
+    assert found.counted(turned[0]) == found.systems[0]
+    assert found.counted("maker/R9") is None
+    assert found.paper.count == 2
+
+
 def test_watts_are_frozen_in_the_draft(desk, accepted):
     """A later derating changes nothing in a certificate that counts."""
     certify(desk, "C-1", accepted)
