@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 import deals
+import msgspec
 import pytest
 from casebook import load
 from conftest import Desk
@@ -14,6 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger.commands.decision import Decision
+from ledger.domain.aggregate import fold
+from ledger.domain.certificate import Certificate
 from ledger.domain.evaluation import evaluate
 from ledger.domain.triggers import CapacityCertified, Linear
 from ledger.domain.values import Amount, Power
@@ -57,6 +60,23 @@ def test_an_issue_that_was_first_reported_counts_once_it_is_confirmed(desk):
     assert line.countersigned == "cap-co, run-co"
     assert certified(desk) == judged(desk) == 200_000
     assert desk.do("funding unlock", **UNLOCK)
+
+
+def test_countersignatures_of_an_issue_that_was_only_reported_are_not_shown(desk):
+    """What 0.4.0 let parties countersign was another paper than the one then issued."""
+    load(desk, "03")
+    stream = "certificate/deal-x/C1"
+    draft, told, issue, first, _, _ = desk.ledger.events.get(stream)
+    history = [draft, told, first, issue]
+    as_it_was = [
+        msgspec.structs.replace(
+            event, identity=msgspec.structs.replace(event.identity, version=version)
+        )
+        for version, event in enumerate(history, start=1)
+    ]
+    known = fold(Certificate, stream, as_it_was)
+    assert (known.state, known.countersigned) == ("issued", {})
+    assert fold(Certificate, stream, as_it_was[:3]).told.countersigned == {}
 
 
 def test_as_of_the_day_of_the_report_nothing_was_certified_yet(desk):
@@ -151,7 +171,7 @@ def test_rows_add_up_to_the_rung_and_the_rung_is_what_rules_judge(taken):
     """Σ rated of those that count, converted once under the terms in force."""
     with tempfile.TemporaryDirectory() as folder:
         desk = Desk(Path(folder) / "accord.db")
-        ratios = {"overhead_ratio": "1.013", "pue": "1.111"}
+        ratios = {"overhead_ratio": "1.0139", "pue": "1.1117"}
         deals.in_effect(desk, capacity_basis="facility", **ratios)
         deals.racks(desk, "R1", "R2", "R3", "R4")
         done = {}

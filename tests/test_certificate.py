@@ -26,6 +26,7 @@ from deals import (
 )
 
 from ledger.commands.decision import Decision
+from ledger.domain.aggregate import fold
 from ledger.domain.certificate import (
     Certificate,
     Issued,
@@ -90,6 +91,34 @@ def test_the_racks_are_caused_by_the_effect(desk, accepted):
     certify(desk, "C-1", accepted, to="countersign")
     effect, *rest = desk.do("certificate bring-into-effect", certificate="C-1")
     assert {event.provenance.causation for event in rest} == {effect.ref}
+
+
+def test_systems_stand_in_the_order_of_the_draft(desk, accepted):
+    """However they are named, and each can be looked up by its name."""
+    turned = accepted[::-1]
+    certify(desk, "C-1", turned, to="draft")
+    found = get(desk)
+    assert [counted.system for counted in found.systems] == turned
+    assert found.counted(turned[0]) == found.systems[0]
+    assert found.counted("maker/R9") is None
+    assert found.paper.count == 2
+
+
+def test_a_second_draft_takes_the_place_of_the_first(desk, accepted):
+    """A history with two drafts loads, and counts what the second one counts."""
+    one, two = accepted
+    certify(desk, "C-1", [one, two], to="draft")
+    certify(desk, "C-2", [two], to="draft")
+    (first,) = desk.ledger.events.get("certificate/acme-orion/C-1")
+    (other,) = desk.ledger.events.get("certificate/acme-orion/C-2")
+    identity = msgspec.structs.replace(first.identity, version=2)
+    found = fold(
+        Certificate,
+        first.stream,
+        [first, msgspec.structs.replace(other, identity=identity)],
+    )
+    assert [counted.system for counted in found.systems] == [two]
+    assert (found.paper.count, found.rated) == (1, Power(100_000))
 
 
 def test_watts_are_frozen_in_the_draft(desk, accepted):

@@ -540,6 +540,30 @@ def test_agreements_of_before_say_who_was_the_last(deal, gone, state):
     assert milestone.state == state
 
 
+def test_what_0_4_0_let_parties_agree_to_keeps_its_name(deal):
+    """A reported proposal that was agreed and achieved by then unlocks, and has a title."""
+    achieve(deal)
+    proposed, *rest = deal.ledger.events.get("milestone/acme-orion/rubin")
+    reported = msgspec.structs.replace(proposed.provenance, status="reported")
+    twice = rest[1]
+    identity = msgspec.structs.replace(twice.identity, version=len(rest) + 2)
+    history = [
+        msgspec.structs.replace(proposed, provenance=reported),
+        *rest,
+        msgspec.structs.replace(twice, identity=identity),
+    ]
+    milestone = fold(Milestone, proposed.stream, history)
+    assert (milestone.state, milestone.title) == ("achieved", "")
+    assert milestone.unlocks
+    assert milestone.agreements == ("acme", "orion")
+    told = milestone.told
+    assert (told.state, told.title, told.status) == (
+        "achieved",
+        "Rubin inference",
+        "reported",
+    )
+
+
 def test_an_agreement_names_the_parties_that_it_needs(deal):
     """MIL-01: an entry that would make it agreed by fewer parties is refused."""
     propose(deal)

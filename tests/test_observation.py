@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from ledger.domain.observation import Observations, PriceObserved
 from ledger.domain.values import Price
 from ledger.errors import NotFound
+from projections.projector import Projections
 
 SOURCE = [{"title": "A source"}]
 REPORTED = [{"title": "A report", "grade": "R"}]
@@ -94,6 +97,36 @@ def test_a_default_is_declared_and_cured_once(deal):
     assert not seen(deal).defaults
     assert "declared and cured before" in refused(deal, "declare-default", **keys)
     assert "not open" in refused(deal, "cure-default", default="D1")
+
+
+def test_the_view_lists_reports_and_says_when_a_default_was_cured(deal):
+    """A report of a cure has a line of its own; the cure shows beside the default."""
+    keys = {"default": "D1", "party": "orion", "ground": "Interest unpaid"}
+    observe(deal, "declare-default", **keys, on="2025-03-01", evidence=REPORTED)
+    observe(deal, "declare-default", **keys, on="2025-03-02")
+    observe(deal, "cure-default", default="D1", on="2025-03-05", status="reported")
+    observe(deal, "cure-default", default="D1", on="2025-03-10")
+    views = Projections(deal.store)
+    views.catch_up()
+    shown = views.answer("observations", deal.deal).rows
+    assert [(row.kind, row.status, row.cured_on) for row in shown] == [
+        ("default_declared", "reported", None),
+        ("default_declared", "confirmed", "2025-03-10"),
+        ("default_cured", "reported", None),
+    ]
+    before = views.answer("observations", deal.deal, as_of=date(2025, 3, 4)).rows
+    assert [row.cured_on for row in before] == [None, None]
+
+
+def test_a_cure_without_its_default_breaks_no_fold(deal):
+    """History loads for ever: curing what was not declared changes nothing."""
+    keys = {"default": "D1", "party": "orion", "ground": "Interest unpaid"}
+    observe(deal, "declare-default", **keys)
+    (cure,) = deal.do("observation cure-default", default="D1", evidence=SOURCE)
+    empty = Observations("observation/other")
+    cure.data.apply(empty, cure)
+    assert empty.cured == set()
+    assert empty.default("D1") is None
 
 
 def test_a_default_is_of_the_other_party(deal):

@@ -378,9 +378,9 @@ def test_events_out_of_nowhere_do_not_break_a_fold(played):
     chance = random.Random(20250922)  # noqa: S311
     for _ in range(30):
         some = [event for event in mine if chance.random() < 0.5]
-        rows: dict[str, Rows[Any]] = {each.name: Rows() for each in VIEWS}
+        rows: dict[str, Rows[Any]] = {each.name: Rows() for each in projector.STORED}
         for event in some:
-            for each in VIEWS:
+            for each in projector.STORED:
                 each.fold(rows[each.name], event)
         for each in VIEWS:
             each.draw(Book(MACHINE, rows, date(2026, 1, 1)))

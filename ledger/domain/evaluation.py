@@ -368,6 +368,8 @@ def _milestone(facts: _Facts, node: MilestoneAchieved, name: str) -> _Answer:
     day = milestone.achieved_on if milestone.unlocks else None
     if not milestone.exists:
         missing = f"Milestone {name} is not on the record"
+    elif milestone.state == "none":
+        missing = f"Milestone {name} is known only from a report"
     elif day is not None:
         missing = f"Milestone {name} is achieved only from {day}"
     else:
