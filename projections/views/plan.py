@@ -72,14 +72,15 @@ def _gained(
 ) -> None:
     """Book the change of the watts in service in the month it happened."""
     then = before.in_service_w if before else 0
-    if after.in_service_w == then:
+    now = after.in_service_w
+    if now == then:
         return
     key = f"{IN_SERVICE}/{event.on.isoformat()[:7]}"
     month = rows.change(key)
     if month is None:
         month = Gained(key=key)
         rows.put(month)
-    month.watts += after.in_service_w - then
+    month.watts += now - then
 
 
 @PLAN.on(agreed.PlanBaselined, agreed.PlanForecast)
