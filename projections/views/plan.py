@@ -6,37 +6,29 @@ on a day of it: so the curve ends where the ladder of the standing does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import ROUND_DOWN, Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-import msgspec
-
-from ledger.domain import agreement as agreed
+from ledger.domain.agreement import Agreement, Baseline, Forecast
 from ledger.domain.certificate import on_basis
 from ledger.domain.event import Event
 from ledger.domain.parts import Part
 from ledger.domain.struct import Frozen
 from ledger.domain.system import System
 from projections.engine.nouns import parts_of, watch
-from projections.engine.view import Book, Drawn, FoldRow, Rows, View
+from projections.engine.view import Book, Drawn, Rows, View
 from projections.views.deals import DEALS, agreement_of
 
-MONTHS: Final = "months"
 IN_SERVICE: Final = "#in-service"
 
 
-class Planned(msgspec.Struct, omit_defaults=True):
+class Planned(NamedTuple):
     """What is planned to be accepted by the end of a month, in watts on the basis."""
 
     first_baseline: int | None = None
     baseline: int | None = None
     forecast: int | None = None
-
-
-class MonthsRow(FoldRow, tag_field="row", tag="months"):
-    """Every month of the plan."""
-
-    months: dict[str, Planned] = msgspec.field(default_factory=dict)
 
 
 class Gained(Part, tag="gained"):
@@ -45,9 +37,7 @@ class Gained(Part, tag="gained"):
     watts: int = 0
 
 
-PLAN: Final = View(
-    "capacity", 3, "How does accepted capacity run against the plan?", MonthsRow
-)
+PLAN: Final = View("capacity", 3, "How does accepted capacity run against the plan?")
 
 
 class Month(Frozen, omit_defaults=False):
@@ -83,43 +73,33 @@ def _gained(
     month.watts += now - then
 
 
-@PLAN.on(agreed.PlanBaselined, agreed.PlanForecast)
-def _planned(rows: Rows[Any], event: Event[Any]) -> None:
-    if event.is_claim:
-        return
-    baseline = isinstance(event.data, agreed.PlanBaselined)
-    field = "baseline" if baseline else "forecast"
-    row = rows.get(MONTHS) or MonthsRow(key=MONTHS)
-    known = row.months.values()
-    first = baseline and all(month.first_baseline is None for month in known)
-    for month in known:
-        setattr(month, field, None)
-    for point in event.data.points:
-        month = row.months.setdefault(point.month, Planned())
-        setattr(month, field, point.capacity.watts)
-        if first:
-            month.first_baseline = point.capacity.watts
-    rows.put(row)
-
-
 def _plan(book: Book) -> dict[str, Planned]:
-    """The months of the plan, baseline and forecast."""
-    row = book.rows(PLAN).get(MONTHS)
-    return row.months if row else {}
+    """The months of the plan: the first and last baseline, and the last forecast."""
+    agreement = book.get(Agreement)
+    first, last = agreement.baselines[:1], agreement.baselines[-1:]
+    named = [_watts(plans) for plans in (first, last, agreement.forecasts[-1:])]
+    return {
+        month: Planned(*(plan.get(month) for plan in named))
+        for month in sorted({month for plan in named for month in plan})
+    }
+
+
+def _watts(plans: Sequence[Baseline | Forecast]) -> dict[str, int]:
+    return {str(p.month): p.capacity.watts for plan in plans for p in plan.points}
 
 
 def month_reaching(book: Book, watts: int) -> str | None:
     """The first month whose forecast, or else baseline, reaches a capacity."""
-    months = sorted(_plan(book).items())
-    forecast = any(month.forecast is not None for _, month in months)
-    for name, month in months:
+    plan = _plan(book)
+    forecast = any(month.forecast is not None for month in plan.values())
+    for name, month in plan.items():
         planned = month.forecast if forecast else month.baseline
         if planned is not None and planned >= watts:
             return name
     return None
 
 
-@PLAN.answer(Month, DEALS, parts_of(System), key=("month",))
+@PLAN.answer(Month, DEALS, parts_of(Agreement), parts_of(System), key=("month",))
 def _capacity(book: Book) -> Drawn:
     terms = agreement_of(book).known_terms
     gained = book.rows(parts_of(System)).under(IN_SERVICE)
