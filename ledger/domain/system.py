@@ -40,6 +40,7 @@ LEFT: Final = frozenset({"rejected", "returned", "replaced", "decommissioned"})
 """The states in which a system is out of its place and of the outage it was in."""
 NOT_HERE: Final = frozenset({"none", "decommissioned"})
 """The states in which a system can be registered."""
+_RUNGS: Final = frozenset(LADDER)
 # How far up the ladder a system that is out still counts, if it came that far: what
 # went back was shipped.
 _COUNTS_TO: Final = {
@@ -360,14 +361,15 @@ class System(Single, tag="system"):
         What is out counts as far as it came, and no further than its outage allows.
         What was replaced counts nowhere: another serial stands in its place.
         """
+        state = self.state
+        if self.outage is None and state in _RUNGS:
+            return state
         if self.replaced_by is not None:
             return ""
-        if self.state == "decommissioned" and self.shipment is None:
+        if state == "decommissioned" and self.shipment is None:
             return ""
-        most = _COUNTS_TO.get(self.outage or self.state, self.state)
-        if self.outage is None or self.state not in LADDER:
-            return most if most in LADDER else ""
-        return min(most, self.state, key=LADDER.index)
+        most = _COUNTS_TO.get(self.outage or state, "")
+        return min(most, state, key=LADDER.index) if state in _RUNGS else most
 
     @property
     def beyond_w(self) -> int:
@@ -417,8 +419,7 @@ class System(Single, tag="system"):
     def enter(self, state: SystemState, event: Event[Any]) -> None:
         """Move to a state of the life cycle."""
         self.state = state
-        self.state_on = event.on
-        self.moved_on = event.on
+        self.state_on = self.moved_on = event.on
         if state in LEFT:
             self.slot = None
             self.outage = None
@@ -427,8 +428,7 @@ class System(Single, tag="system"):
     def go_out(self, outage: Outage, event: Event[Any]) -> None:
         """Be out of service, without leaving the place in the hall."""
         self.outage = outage
-        self.outage_since = event.on
-        self.moved_on = event.on
+        self.outage_since = self.moved_on = event.on
 
 
 _OF_THE_RACK: Final = {"key", "deal", "version", "entries", "last_on"}

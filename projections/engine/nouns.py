@@ -81,7 +81,7 @@ def _single(kind: type[Aggregate]) -> Callable[[Parts[Any], Event[Any]], None]:
 
     def take(rows: Parts[Any], event: Event[Any]) -> None:
         one = rows.get(event.stream.partition("/")[2])
-        before = copy(one) if watches and one is not None else None
+        before = one.__copy__() if watches and one is not None else None
         if one is None:
             one = kind.at(event.stream)
         one.take(event)

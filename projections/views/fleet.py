@@ -255,45 +255,34 @@ def _moved(
     rows: Rows[Any], before: System | None, after: System, event: Event[Any]
 ) -> None:
     """Count a system where it stands now, and no longer where it stood."""
-    then = None if before is None or before.state == "none" else before
-    if then is not None and _standing(then) == _standing(after):
-        return
-    for system, sign in ((then, -1), (after, 1)):
-        if system is not None:
-            _count(rows, system, sign)
-            if system.beyond_w:
-                _change(rows, BEYOND, system.order, sign * system.beyond_w)
+    if before is not None and before.state != "none":
+        # Nothing else moves without one of these.
+        if (
+            before.state == after.state
+            and before.outage == after.outage
+            and before.rated_w == after.rated_w
+        ):
+            return
+        _count(rows, before, -1)
+        if before.state == "decommissioned":
+            rows.drop(f"{GONE}/{after.key}")
+    _count(rows, after, 1)
     if after.state == "decommissioned":
         rows.put(Gone(key=f"{GONE}/{after.key}", version=event.version))
-    elif then is not None and then.state == "decommissioned":
-        rows.drop(f"{GONE}/{after.key}")
-
-
-def _standing(system: System) -> tuple[Any, ...]:
-    return (
-        system.state,
-        system.outage,
-        system.site,
-        system.rated_w,
-        system.order,
-        system.line,
-    )
 
 
 def _group_of(system: System) -> str:
-    return "|".join(
-        (
-            system.site,
-            system.sku,
-            str(system.sku_version),
-            system.state,
-            system.outage or "",
-            system.rung,
-        )
+    # How far a system counts goes by its state, but for what came to its end.
+    end = system.rung if system.state == "decommissioned" else ""
+    return (
+        f"{system.site}|{system.sku}|{system.sku_version}|"
+        f"{system.state}|{system.outage or ''}|{end}"
     )
 
 
 def _count(rows: Rows[Any], system: System, sign: int) -> None:
+    if system.rated_w != system.of_line_w and system.beyond_w:
+        _change(rows, BEYOND, system.order, sign * system.beyond_w)
     key = f"{GROUP}/{_group_of(system)}"
     group = rows.change(key)
     if group is None:

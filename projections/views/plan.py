@@ -6,10 +6,9 @@ on a day of it: so the curve ends where the ladder of the standing does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import ROUND_DOWN, Decimal
-from typing import Any, Final
-
-import msgspec
+from typing import Any, Final, NamedTuple
 
 from ledger.domain.agreement import Agreement, Baseline, Forecast
 from ledger.domain.certificate import on_basis
@@ -24,7 +23,7 @@ from projections.views.deals import DEALS, agreement_of
 IN_SERVICE: Final = "#in-service"
 
 
-class Planned(msgspec.Struct, omit_defaults=True):
+class Planned(NamedTuple):
     """What is planned to be accepted by the end of a month, in watts on the basis."""
 
     first_baseline: int | None = None
@@ -63,39 +62,37 @@ def _gained(
 ) -> None:
     """Book the change of the watts in service in the month it happened."""
     then = before.in_service_w if before else 0
-    if after.in_service_w == then:
+    now = after.in_service_w
+    if now == then:
         return
     key = f"{IN_SERVICE}/{event.on.isoformat()[:7]}"
     month = rows.change(key)
     if month is None:
         month = Gained(key=key)
         rows.put(month)
-    month.watts += after.in_service_w - then
+    month.watts += now - then
 
 
 def _plan(book: Book) -> dict[str, Planned]:
-    """The months of the plan, baseline and forecast."""
+    """The months of the plan: the first and last baseline, and the last forecast."""
     agreement = book.get(Agreement)
-    baselines, forecasts = agreement.baselines, agreement.forecasts
-    plans_made: tuple[Baseline | Forecast, ...] = (*baselines, *forecasts)
-    months: dict[str, Planned] = {
-        point.month: Planned() for plan in plans_made for point in plan.points
+    first, last = agreement.baselines[:1], agreement.baselines[-1:]
+    named = [_watts(plans) for plans in (first, last, agreement.forecasts[-1:])]
+    return {
+        month: Planned(*(plan.get(month) for plan in named))
+        for month in sorted({month for plan in named for month in plan})
     }
-    for field, plans in (
-        ("first_baseline", baselines[:1]),
-        ("baseline", baselines[-1:]),
-        ("forecast", forecasts[-1:]),
-    ):
-        for point in (point for plan in plans for point in plan.points):
-            setattr(months[point.month], field, point.capacity.watts)
-    return months
+
+
+def _watts(plans: Sequence[Baseline | Forecast]) -> dict[str, int]:
+    return {str(p.month): p.capacity.watts for plan in plans for p in plan.points}
 
 
 def month_reaching(book: Book, watts: int) -> str | None:
     """The first month whose forecast, or else baseline, reaches a capacity."""
-    months = sorted(_plan(book).items())
-    forecast = any(month.forecast is not None for _, month in months)
-    for name, month in months:
+    plan = _plan(book)
+    forecast = any(month.forecast is not None for month in plan.values())
+    for name, month in plan.items():
         planned = month.forecast if forecast else month.baseline
         if planned is not None and planned >= watts:
             return name
