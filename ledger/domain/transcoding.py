@@ -10,7 +10,8 @@ lock, since only there are position and recorded time known. Those bytes are has
 
 from __future__ import annotations
 
-from functools import cache, reduce
+from collections.abc import Callable
+from functools import cache, lru_cache, reduce
 from operator import or_
 from typing import Any, Final
 
@@ -39,9 +40,15 @@ def _decoder() -> msgspec.json.Decoder[Any]:
     return decoder_of(Event[AnyEvent], decode_value)
 
 
-@cache
-def _decoder_of(kind: type[Any]) -> msgspec.json.Decoder[Any]:
-    return decoder_of(kind, decode_value)
+_READERS: dict[type[Any], Callable[[bytes], Any]] = {}
+
+
+def _reader(kind: type[Any]) -> Callable[[bytes], Any]:
+    """What reads one kind of struct; made where it is first needed."""
+    known = _READERS.get(kind)
+    if known is None:
+        known = _READERS[kind] = decoder_of(kind, decode_value).decode
+    return known
 
 
 class _Schema(msgspec.Struct):
@@ -117,17 +124,21 @@ def envelope(
     batch: str | None,
 ) -> bytes:
     """Put the identity in front of an event's provenance and data."""
-    identity: dict[str, Any] = {
-        "schema": SCHEMA,
-        "position": position,
-        "stream": stream,
-        "version": version,
-        "recorded_at": recorded_at,
-        "submitted_by": submitted_by,
-    }
-    if batch:
-        identity["batch"] = batch
-    return b'{"identity":%b,%b' % (_encoder.encode(identity), body)
+    return b'{"identity":{"schema":%d,"position":%d,"stream":%b,"version":%d,%b,%b' % (
+        SCHEMA,
+        position,
+        _encoder.encode(stream),
+        version,
+        _stamps(recorded_at, submitted_by, batch),
+        body,
+    )
+
+
+@lru_cache(maxsize=8)
+def _stamps(recorded_at: str, submitted_by: str, batch: str | None) -> bytes:
+    """The end of an identity, which all events of a transaction have in common."""
+    stamps = {"recorded_at": recorded_at, "submitted_by": submitted_by}
+    return _encoder.encode(stamps | ({"batch": batch} if batch else {}))[1:]
 
 
 def decode(data: bytes, *, position: int | None = None) -> Event[Any]:
@@ -143,7 +154,7 @@ def decode(data: bytes, *, position: int | None = None) -> Event[Any]:
 
 def _why(data: bytes, error: Exception) -> str:
     try:
-        schema = _decoder_of(_Head).decode(data).identity.schema
+        schema = _reader(_Head)(data).identity.schema
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return str(error).rstrip(".")
     return _newer(schema) if schema > SCHEMA else str(error).rstrip(".")
@@ -158,14 +169,19 @@ def body(event: Event[Any]) -> bytes:
 
     InvalidValue where it would not, or is longer than an event may be; see `envelope`.
     """
-    written = b'"provenance":%b,"data":%b}' % (
-        _provenance(event.provenance),
-        _comes_back(event.data),
-    )
+    global _last  # noqa: PLW0603 - whole at any moment, and right whichever it is
+    provenance, as_written = _last
+    if provenance is not event.provenance:
+        # The events of a command have one in common.
+        provenance = event.provenance
+        as_written = _comes_back(provenance)
+        _last = (provenance, as_written)
+    data = event.data
+    written = b'"provenance":%b,"data":%b}' % (as_written, _comes_back(data))
     if len(written) > MOST_BYTES - IDENTITY_BYTES:
         raise InvalidValue(
-            f"{event.data.tag()!r} would take {len(written):,} bytes; with what the "
-            f"ledger adds, an entry has at most {MOST_BYTES:,}."
+            f"{data.tag()!r} would take {len(written):,} bytes; with what the ledger "
+            f"adds, an entry has at most {MOST_BYTES:,}."
         )
     return written
 
@@ -173,29 +189,19 @@ def body(event: Event[Any]) -> bytes:
 _last: tuple[Any, bytes] = (None, b"")
 
 
-def _provenance(provenance: Provenance) -> bytes:
-    """The bytes of a provenance; the events of a command have one in common."""
-    global _last  # noqa: PLW0603 - whole at any moment, and right whichever it is
-    known, written = _last
-    if known is not provenance:
-        written = _comes_back(provenance)
-        _last = (provenance, written)
-    return written
-
-
 def _comes_back(value: Any) -> bytes:
     """The bytes of a struct, read again and found to be the same; else InvalidValue."""
+    kind = type(value)
     try:
         written = _encoder.encode(value)
-        again = _decoder_of(type(value)).decode(written)
+        again = _reader(kind)(written)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise InvalidValue(
-            f"{type(value).__name__} could not be read back: {str(error).rstrip('.')}."
+            f"{kind.__name__} could not be read back: {str(error).rstrip('.')}."
         ) from error
     if again != value:
         raise InvalidValue(
-            f"{type(value).__name__} would be read back as another: {again}, not "
-            f"{value}."
+            f"{kind.__name__} would be read back as another: {again}, not {value}."
         )
     return written
 

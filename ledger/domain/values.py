@@ -9,6 +9,7 @@ text, and `read(str(x)) == x` for every value that an event can hold.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import date
 from decimal import Context, Decimal
 from functools import lru_cache
@@ -470,39 +471,34 @@ def encode_value(value: Any) -> str:
 
 def decode_value(kind: type[Any], value: Any) -> Any:
     """Read one of our values from text on the record: limits bind commands alone."""
-    if kind in VALUES:
-        return _read(kind, _text(value))  # type: ignore[arg-type]
-    raise NotImplementedError(f"{kind.__name__} has no place in an event")
+    read = _READ.get(kind)
+    if read is None:
+        raise NotImplementedError(f"{kind.__name__} has no place in an event")
+    if not isinstance(value, str):
+        raise InvalidValue(f"Expected text, got {value!r}.")
+    return read(value)
 
 
 def parse_value(kind: type[Any], value: Any) -> Any:
     """Read one of our values from text that a command gives, within the limits."""
-    if kind in VALUES:
-        return _parsed(kind, _text(value))  # type: ignore[arg-type]
-    raise NotImplementedError(f"{kind.__name__} has no place in a command")
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise InvalidValue(f"Expected text, got {value!r}.")
-    return value
+    if kind in _QUANTITIES and isinstance(value, str):
+        return kind.parse(value)
+    return decode_value(kind, value)
 
 
 def decode_kept(kind: type[Any], value: Any) -> Any:
     """Read one of our values from what we keep of a state: a sum may be below zero."""
     if kind is Amount and isinstance(value, str) and value.startswith("-"):
-        amount = _read(Amount, value[1:])
+        amount = Amount.read(value[1:])
         return Amount.zero(amount.unit) - amount
     return decode_value(kind, value)
 
 
-# Values are immutable, and the same few come again and again.
-@lru_cache(maxsize=1 << 12)
-def _read(kind: Any, text: str) -> Any:
-    # Names have no limits but their pattern: for them the two are one.
-    return getattr(kind, "read", kind.parse)(text)
-
-
-@lru_cache(maxsize=1 << 12)
-def _parsed(kind: Any, text: str) -> Any:
-    return kind.parse(text)
+_QUANTITIES: Final = (Amount, Power, Ratio, Price)
+# Names have no limits but their pattern. Values are immutable, and the same few come
+# again and again; of systems there are too many for that.
+_READ: Final[dict[type[Any], Callable[[str], Any]]] = {
+    **{kind: lru_cache(maxsize=1 << 12)(kind.read) for kind in _QUANTITIES},
+    **{kind: lru_cache(maxsize=1 << 12)(kind.parse) for kind in (Id, Slug, Month)},
+    SystemId: SystemId.parse,
+}
