@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ledger.errors import InvalidValue
+from ledger.errors import QUOTED, InvalidValue
 
 MOST_NAME: Final = 500
 """Characters of a name, a title, a reference; the index of a database takes no more."""
@@ -92,10 +92,13 @@ def _check_whole(name: str, value: int, within: str) -> None:
     least, most = known or (None, FURTHEST)
     if least is None:
         least = -FURTHEST
-    if value < least:
-        raise InvalidValue(f"{name!r} is {value:,}; the least is {least:,}.")
-    if value > most:
-        raise InvalidValue(f"{name!r} is {value:,}; the most is {most:,}.")
+    if least <= value <= most:
+        return
+    shown = f"{value:,}"
+    if len(shown) > QUOTED:
+        shown = f"a number of {len(str(abs(value)))} digits"
+    limit = f"least is {least:,}" if value < least else f"most is {most:,}"
+    raise InvalidValue(f"{name!r} is {shown}; the {limit}.")
 
 
 def _check_text(name: str, text: str) -> None:

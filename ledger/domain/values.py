@@ -244,8 +244,8 @@ class Amount(_Value):
         return Amount(_EXACT.multiply(Decimal(whole), step), self.unit)
 
 
-_set_value = Amount.value.__set__  # type: ignore[attr-defined]
-_set_unit = Amount.unit.__set__  # type: ignore[attr-defined]
+_set_value = Amount.value.__set__  # type: ignore[attr-defined, misc]
+_set_unit = Amount.unit.__set__  # type: ignore[attr-defined, misc]
 
 
 class Power(_Value):
