@@ -236,8 +236,17 @@ def test_a_calendar_keeps_its_weekend(desk):
     assert not calendar.is_business_day(sunday)
 
 
-def test_days_end_and_business_with_them():
-    """A notice longer than there are days to write ends with the days."""
+def test_days_end_and_business_with_them(desk):
+    """The longest notice is a refusal; one beyond the last day is no accident."""
+    deals.in_effect(desk, notice_business_days=10_000)
+    deals.racks(desk, "R1")
+    deals.facility(desk)
+    deals.tranche(desk)
+    deals.certify(desk, "C-1", ["maker/R1"])
+    desk.do("funding unlock", tranche="T1", on="2025-05-02")
+    said = desk.refuses("FND-07", **drawn_on(desk, "2025-06-06", "2025-06-10"))
+    assert "Earliest value date is 2063-10-05 (10000 business days)" in said
+    assert Calendar().after(date(9999, 12, 1), 10_000) == date.max
     rest = Calendar()
     assert rest.after(date(9999, 12, 1), 10**9) == date.max
     rest.weekend = WEEKDAYS

@@ -18,6 +18,7 @@ from cli.screen.answers import noted, projections, sheet_of, write_streamed
 from cli.screen.output import compact, write
 from cli.screen.pages import print_event, write_history
 from ledger.domain.catalogue import BY_TAG
+from ledger.domain.limits import FURTHEST
 from ledger.domain.provenance import same_person
 from ledger.domain.transcoding import decode, to_builtins
 from ledger.errors import InvalidValue
@@ -49,9 +50,14 @@ FOLLOWED: Final = ("table", "jsonl")
 )
 @click.option("--to", "last", type=Day(), metavar="YYYY-MM-DD", help="Up to that day.")
 @click.option("--late", is_flag=True, help="Recorded after its day.")
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the last N.")
 @click.option(
-    "--before", type=click.IntRange(1), metavar="POSITION", help="Only those before it."
+    "--limit", type=click.IntRange(1, FURTHEST), metavar="N", help="Only the last N."
+)
+@click.option(
+    "--before",
+    type=click.IntRange(1, FURTHEST),
+    metavar="POSITION",
+    help="Only those before it.",
 )
 @click.option("--follow", is_flag=True, help="Wait for new events; Ctrl-C stops.")
 @bitemporal

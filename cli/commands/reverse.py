@@ -8,6 +8,7 @@ import click
 
 from cli.commands.verbs import carry_out, made, request_from
 from cli.session import session
+from ledger.domain.limits import FURTHEST
 from ledger.domain.values import Slug
 from ledger.errors import InvalidValue, NotFound
 
@@ -36,7 +37,7 @@ def reverse_command(command: Command) -> click.Command:
     own = "positions" if command.verb == "request" else "reversal"
     options = [p for p in command.parameters if p.name != own]
     if own == "positions":
-        kind = click.IntRange(1)
+        kind = click.IntRange(1, FURTHEST)
         argument = click.Argument([own], type=kind, nargs=-1, required=True)
     else:
         argument = click.Argument([own], type=ReversalName(), metavar="DEAL/REVERSAL")

@@ -13,6 +13,7 @@ import click
 from cli.input.options import DealId, bitemporal
 from cli.screen.answers import noted, projections, sheet_of, write_streamed
 from cli.screen.output import screen, write
+from ledger.domain.limits import FURTHEST
 from ledger.domain.system import STATES
 from ledger.domain.transcoding import to_builtins
 from ledger.errors import InvalidValue
@@ -33,7 +34,9 @@ PAGE: Final = 100
 @click.option("--site", metavar="SITE", help="Only those at that site.")
 @click.option("--order", metavar="ORDER", help="Only those of that order.")
 @click.option("--after", metavar="MAKER/SERIAL", help="Only those that follow it.")
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N.")
+@click.option(
+    "--limit", type=click.IntRange(1, FURTHEST), metavar="N", help="Only the first N."
+)
 @bitemporal
 def systems(
     deal: str,

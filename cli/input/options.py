@@ -270,9 +270,16 @@ def parse_json(where: str, text: str) -> Any:
         ) from None
     except InvalidValue as error:
         raise InvalidValue(f"{where}: {error}") from None
-    except (ValueError, RecursionError):
-        # A number of thousands of digits, or brackets thousands deep.
+    except ValueError:
+        # A number of thousands of digits.
         raise InvalidValue(f"{where} is not JSON that can be read.") from None
+    except RecursionError:
+        from ledger.domain.limits import MOST_DEPTH
+
+        raise InvalidValue(
+            f"{where} is not JSON that can be read: it is nested too deep; the most "
+            f"are {MOST_DEPTH} levels."
+        ) from None
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

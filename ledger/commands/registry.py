@@ -147,7 +147,9 @@ class Command:
             try:
                 arguments[name] = _decode(name, given[name], parameter.kind)
             except InvalidValue as error:
-                wrong.append(f"'{name}': {str(error).rstrip('.')}")
+                said = str(error).rstrip(".")
+                named = said.startswith(f"'{name}' ")
+                wrong.append(said if named else f"'{name}': {said}")
         if wrong:
             raise InvalidValue("; ".join(wrong) + ".")
         return arguments

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from ledger.errors import InvalidValue
+from ledger.errors import QUOTED, InvalidValue
 
 MOST_NAME: Final = 500
 """Characters of a name, a title, a reference; the index of a database takes no more."""
@@ -37,24 +37,25 @@ TEXTS: Final = frozenset(
 )
 """The fields that hold text; every other one holds a name."""
 _MOST_COUNT: Final = 10**6
-WHOLE: Final[Mapping[str, tuple[int, int]]] = {
+WHOLE: Final[Mapping[str, tuple[int | None, int]]] = {
     "notice_business_days": (0, 10_000),
     "terms.soak_hours": (0, 100_000),
-    "soak_hours": (-_MOST_COUNT, 100_000),
-    "days": (-_MOST_COUNT, 10_000),
-    "quantity": (-_MOST_COUNT, _MOST_COUNT),
-    "new": (-_MOST_COUNT, _MOST_COUNT),
-    "line": (-_MOST_COUNT, _MOST_COUNT),
-    "number": (-_MOST_COUNT, _MOST_COUNT),
-    "sku_version": (-_MOST_COUNT, _MOST_COUNT),
-    "gpu_packages": (-_MOST_COUNT, _MOST_COUNT),
-    "gpu_dies": (-_MOST_COUNT, _MOST_COUNT),
+    "soak_hours": (None, 100_000),
+    "days": (None, 10_000),
+    "quantity": (None, _MOST_COUNT),
+    "new": (None, _MOST_COUNT),
+    "line": (None, _MOST_COUNT),
+    "number": (None, _MOST_COUNT),
+    "sku_version": (None, _MOST_COUNT),
+    "gpu_packages": (None, _MOST_COUNT),
+    "gpu_dies": (None, _MOST_COUNT),
 }
 """The least and the most of a whole number, by its field.
 
 Where a rule knows the least, that has a code of its own, and speaks for itself.
 """
-_ANY: Final = (-(10**18), 10**18)
+FURTHEST: Final = 10**18
+"""How far any whole number may be from zero: a database keeps no larger ones."""
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -76,11 +77,7 @@ def _check(name: str, value: Any, within: str) -> None:
         case bool():
             pass
         case int():
-            least, most = WHOLE.get(f"{within}.{name}") or WHOLE.get(name) or _ANY
-            if not least <= value <= most:
-                raise InvalidValue(
-                    f"{name!r} is {value:,}; it must be from {least:,} to {most:,}."
-                )
+            _check_whole(name, value, within)
         case dict():
             for key, item in value.items():
                 _check_text("the name of a field", key)
@@ -88,6 +85,20 @@ def _check(name: str, value: Any, within: str) -> None:
         case list() | tuple():
             for item in value:
                 _check(name, item, within)
+
+
+def _check_whole(name: str, value: int, within: str) -> None:
+    known = WHOLE.get(f"{within}.{name}") or WHOLE.get(name)
+    least, most = known or (None, FURTHEST)
+    if least is None:
+        least = -FURTHEST
+    if least <= value <= most:
+        return
+    shown = f"{value:,}"
+    if len(shown) > QUOTED:
+        shown = f"a number of {len(str(abs(value)))} digits"
+    limit = f"least is {least:,}" if value < least else f"most is {most:,}"
+    raise InvalidValue(f"{name!r} is {shown}; the {limit}.")
 
 
 def _check_text(name: str, text: str) -> None:
@@ -111,13 +122,11 @@ def _depth(value: Any) -> int:
     items: Iterable[Any]
     while waiting:
         item, objects, lists = waiting.pop()
-        match item:
-            case dict():
-                objects, items = objects + 1, item.values()
-            case list() | tuple():
-                lists, items = lists + 1, item
-            case _:
-                continue
+        if isinstance(item, dict):
+            objects += 1
+            waiting.extend((one, objects, lists) for one in item.values())
+        elif isinstance(item, list | tuple):
+            lists += 1
+            waiting.extend((one, objects, lists) for one in item)
         deepest = max(deepest, objects, lists)
-        waiting.extend((one, objects, lists) for one in items)
     return deepest

@@ -68,8 +68,8 @@ def _decimal(text: str, what: str, whole: str) -> Decimal:
     value = Decimal(text)
     if value.adjusted() >= _MOST_WHOLE_DIGITS or _decimals(value) > _MOST_READ_DECIMALS:
         raise InvalidValue(
-            f"{quoted(whole)} is not {what}: the most are {_MOST_WHOLE_DIGITS} digits "
-            f"and {_MOST_READ_DECIMALS} decimals."
+            f"{quoted(whole)} is too long for {what}: the most are "
+            f"{_MOST_WHOLE_DIGITS} digits and {_MOST_READ_DECIMALS} decimals."
         )
     return value or value.copy_abs()  # No minus before zero.
 

@@ -36,6 +36,7 @@ from ledger.domain.catalogue import BY_KIND, PARTS_OF
 from ledger.domain.event import Event, Reversed
 from ledger.domain.funding import Funding
 from ledger.domain.parts import Parts
+from ledger.domain.struct import decoder_of
 from ledger.domain.transcoding import decode, to_json
 from ledger.domain.values import decode_kept
 from ledger.errors import IntegrityFailure
@@ -283,7 +284,7 @@ def _compare(store: Reads, stream: str, version: int, found: dict[str, bytes]) -
 def _decoder(kind: str) -> msgspec.json.Decoder[Any]:
     """What reads the parts of a kind; made where one is read."""
     parts: Any = reduce(or_, (*PARTS_OF[BY_KIND[kind]], Head, Standing))
-    return msgspec.json.Decoder(parts, dec_hook=decode_kept)
+    return decoder_of(parts, decode_kept)
 
 
 # Built once: building a statement takes longer than carrying it out. Each that reads

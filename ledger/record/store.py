@@ -93,6 +93,8 @@ __all__ = [
 
 PAGE: Final = 1000
 """Events fetched at once, where a whole history is read."""
+LONGEST_USER: Final = 100
+"""Characters of the user's name that an event keeps."""
 MOST_VERSIONS: Final = (1 << 31) - 1
 # Built once: building a statement takes longer than carrying it out.
 _STREAM: Final = (
@@ -498,6 +500,8 @@ def _translated(engine: Engine) -> Iterator[None]:
 
 def _submitter() -> str:
     try:
-        return getpass.getuser()
+        user = getpass.getuser()
     except (KeyError, OSError):
         return "unknown"
+    # The environment may say anything, and every event has it.
+    return user.encode(errors="replace").decode()[:LONGEST_USER]
