@@ -28,8 +28,10 @@ def relock(decision: Decision, cause: Event[Any]) -> None:
     An unlocked block whose capacity stands in other certificates stays unlocked.
     """
     funding = decision.get(Funding, decision.deal)
-    for facility in funding.facilities:
-        fell = [_fall(decision, t, cause) for t in funding.tranches_of(facility)]
+    for facility in sorted(funding.facilities):
+        # What was unlocked last falls first: each is paid for by what others leave.
+        last_first = funding.tranches_of(facility)[::-1]
+        fell = [_fall(decision, tranche, cause) for tranche in last_first]
         if any(fell):
             declare(decision, facility, cause)
 
@@ -51,7 +53,7 @@ def _fall(decision: Decision, tranche: Tranche, cause: Event[Any]) -> bool:
             amount=tranche.unlocked - left,
             cumulative=left,
             size=tranche.size,
-            certified=standing.certified,
+            certified=standing.payable,
             formula=defined.formula,
             inputs=standing.inputs,
             terms_version=decision.need(Agreement, decision.deal).terms_version,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from ledger.commands.consequences import cure, declare
 from ledger.commands.decision import Decision
 from ledger.domain.agreement import Agreement
-from ledger.domain.evaluation import evaluate
+from ledger.domain.evaluation import evaluate_tranche
 from ledger.domain.event import Event, EventData
 from ledger.domain.funding import (
     Allocation,
@@ -120,9 +120,7 @@ def unlock(decision: Decision, tranche: TrancheId) -> None:
     """
     standing = tranche_of(decision.get(Funding, decision.deal), tranche)
     defined = standing.defined
-    found = evaluate(
-        decision, decision.deal, defined.trigger, defined.formula, decision.on
-    )
+    found = evaluate_tranche(decision, decision.deal, standing, decision.on)
     cumulative = found.cumulative(defined.formula, standing.size)
     data = TrancheUnlocked(
         tranche=tranche,
@@ -130,7 +128,7 @@ def unlock(decision: Decision, tranche: TrancheId) -> None:
         amount=cumulative - standing.unlocked,
         cumulative=cumulative,
         size=standing.size,
-        certified=found.certified,
+        certified=found.payable,
         formula=defined.formula,
         inputs=found.inputs,
         terms_version=decision.need(Agreement, decision.deal).terms_version,

@@ -21,7 +21,12 @@ from typing import NamedTuple, assert_never
 from ledger.domain.aggregate import World
 from ledger.domain.agreement import Agreement, Basis, Terms
 from ledger.domain.certificate import Certificate, on_basis, unmeasured
-from ledger.domain.funding import Tranche, TrancheRelocked, TrancheUnlocked
+from ledger.domain.funding import (
+    Funding,
+    Tranche,
+    TrancheRelocked,
+    TrancheUnlocked,
+)
 from ledger.domain.milestone import Milestone
 from ledger.domain.observation import Observations
 from ledger.domain.order import Order
@@ -52,6 +57,8 @@ from ledger.domain.values import Amount, Power
 class Evaluation:
     """The answer to a trigger: met or not, since when, on what, and what is missing.
 
+    `certified` is all certified capacity; `payable` is what of it the formula may pay
+    for: less what other tranches of the facility were paid for (FND-05).
     `asked_w` is the certified capacity that the trigger asks for, on the basis of the
     terms; of alternatives the nearest. None where it asks for none. `by_whom` are the
     parties whose act is missing, as far as that can be told.
@@ -60,6 +67,7 @@ class Evaluation:
     met: bool
     since: date | None
     certified: Power
+    payable: Power
     inputs: tuple[Input, ...]
     missing: tuple[str, ...]
     asked_w: int | None = None
@@ -69,7 +77,7 @@ class Evaluation:
         """What a tranche has unlocked in all while this is the answer."""
         if not self.met:
             return Amount.zero(size.unit)
-        return unlocked(formula, self.certified, size)
+        return unlocked(formula, self.payable, size)
 
 
 def evaluate(
@@ -78,12 +86,33 @@ def evaluate(
     trigger: Trigger,
     formula: Formula,
     on: date | None = None,
+    spent_w: int = 0,
 ) -> Evaluation:
     """Evaluate a trigger and the capacity that its formula pays for.
 
-    With `on`, facts effective after that day are left out of account.
+    With `on`, facts effective after that day are left out of account; `spent_w` is the
+    certified capacity that has been paid for elsewhere.
     """
-    return _evaluate(_Facts(world, deal, on), trigger, formula, iter(()))
+    return _evaluate(_Facts(world, deal, on), trigger, formula, iter(()), spent_w)
+
+
+def evaluate_tranche(
+    world: World, deal: str, tranche: Tranche, on: date | None = None
+) -> Evaluation:
+    """Evaluate the trigger of a tranche, beside the others of its facility."""
+    defined = tranche.defined
+    spent_w = world.get(Funding, deal).spent_w(tranche)
+    return evaluate(world, deal, defined.trigger, defined.formula, on, spent_w)
+
+
+def certified(world: World, deal: str, on: date | None = None) -> Power:
+    """The certified capacity that triggers count, on the basis of the terms."""
+    return _Facts(world, deal, on).certified
+
+
+def counted(world: World, deal: str, on: date | None = None) -> dict[str, int]:
+    """The rated watts that each certificate counts for, by its name."""
+    return dict(_Facts(world, deal, on).by_certificate)
 
 
 def after_loss(world: World, deal: str, tranche: Tranche) -> Evaluation:
@@ -94,8 +123,13 @@ def after_loss(world: World, deal: str, tranche: Tranche) -> Evaluation:
     an agreement that has ended does not lock again what certificates still carry.
     """
     defined = tranche.defined
-    before = iter(tranche.inputs)
-    return _evaluate(_Facts(world, deal), defined.trigger, defined.formula, before)
+    return _evaluate(
+        _Facts(world, deal),
+        defined.trigger,
+        defined.formula,
+        iter(tranche.inputs),
+        world.get(Funding, deal).spent_w(tranche),
+    )
 
 
 def recomputed(event: TrancheUnlocked | TrancheRelocked) -> Amount:
@@ -140,20 +174,26 @@ class _Step(NamedTuple):
 
 
 def _evaluate(
-    facts: _Facts, trigger: Trigger, formula: Formula, before: Iterator[Input]
+    facts: _Facts,
+    trigger: Trigger,
+    formula: Formula,
+    before: Iterator[Input],
+    spent_w: int = 0,
 ) -> Evaluation:
     answer = _ask(facts, trigger, before)
     inputs, missing = answer.inputs, answer.missing
+    payable = Power(max(0, facts.certified.watts - spent_w))
     if measures(formula):
         gap = facts.gap(None)
         if gap:
             missing = tuple(dict.fromkeys((*missing, gap)))
-        inputs += (_paid_for(facts, formula),)
+        inputs += (_pays(facts, formula, payable),)
     since = None if missing else answer.since
     return Evaluation(
         since is not None,
         since,
         facts.certified,
+        payable,
         inputs,
         missing,
         answer.asked_w,
@@ -161,12 +201,15 @@ def _evaluate(
     )
 
 
-def _paid_for(facts: _Facts, formula: Formula) -> Input:
+def _pays(facts: _Facts, formula: Formula, payable: Power) -> Input:
     tag = formula.__struct_config__.tag
     assert isinstance(tag, str)
-    found = facts.certified
     return Input(
-        leaf="formula", subject=tag, met=bool(found), found=str(found), refs=facts.refs
+        leaf="formula",
+        subject=tag,
+        met=bool(payable),
+        found=str(payable),
+        refs=facts.refs,
     )
 
 
@@ -236,15 +279,25 @@ class _Facts:
         return ""
 
     @cached_property
-    def certificates(self) -> tuple[_Step, ...]:
-        """The certificates that count, by the day of their effect."""
+    def _counting(self) -> list[tuple[Certificate, _Step]]:
         found = []
         for certificate in self.world.all(Certificate, self.deal):
             day = certificate.effective_from
             if certificate.counts and day is not None and self.reached(day):
                 watts = self._watts(certificate)
-                found.append(_Step(day, watts, certificate.effective_ref))
-        return tuple(sorted(found))
+                step = _Step(day, watts, certificate.effective_ref)
+                found.append((certificate, step))
+        return found
+
+    @cached_property
+    def certificates(self) -> tuple[_Step, ...]:
+        """The certificates that count, by the day of their effect."""
+        return tuple(sorted(step for _, step in self._counting))
+
+    @property
+    def by_certificate(self) -> Iterator[tuple[str, int]]:
+        """The rated watts of each certificate that counts."""
+        return ((one.name, step.rated_w) for one, step in self._counting)
 
     def _watts(self, certificate: Certificate) -> int:
         if self.terms.unlock_basis == "high_water":

@@ -24,7 +24,7 @@ from ledger.domain.event import Event, EventData
 from ledger.domain.parts import Part
 from ledger.domain.provenance import Status
 from ledger.domain.struct import Frozen
-from ledger.domain.triggers import Formula, Input, Trigger, most
+from ledger.domain.triggers import Formula, Input, Trigger, most, paid_for
 from ledger.domain.values import Amount, Id, Power, Price, Slug
 
 Instrument = Literal["equity", "convertible", "loan", "warrant"]
@@ -729,6 +729,14 @@ class Funding(Parted):
         """The tranches of a facility, by number."""
         mine = [t for t in self.tranches.values() if t.defined.facility == facility]
         return sorted(mine, key=lambda tranche: tranche.defined.number)
+
+    def spent_w(self, tranche: Tranche) -> int:
+        """The certified watts that other tranches of its facility were paid for."""
+        return sum(
+            paid_for(other.defined.formula, other.unlocked)
+            for other in self.tranches_of(tranche.defined.facility)
+            if other.key != tranche.key
+        )
 
     def total(self, facility: str) -> Total:
         """What the facility's other parts add up to."""

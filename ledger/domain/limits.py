@@ -8,7 +8,7 @@ in `values`; how long an entry may be stands in `transcoding`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from ledger.errors import QUOTED, InvalidValue
@@ -119,7 +119,6 @@ def _depth(value: Any) -> int:
     """How many objects, or how many lists, stand within each other."""
     deepest = 0
     waiting = [(value, 0, 0)]
-    items: Iterable[Any]
     while waiting:
         item, objects, lists = waiting.pop()
         if isinstance(item, dict):

@@ -169,6 +169,19 @@ def measures(formula: Formula) -> bool:
     return not isinstance(formula, Fixed)
 
 
+def paid_for(formula: Formula, unlocked: Amount) -> int:
+    """The certified watts that an unlocked amount was paid for, rounded up.
+
+    They pay for nothing else in their facility (FND-05); a fixed amount uses up none.
+    """
+    match formula:
+        case Step(block=block, amount=amount):
+            return block.watts * ceil(Fraction(unlocked.value) / Fraction(amount.value))
+        case Linear(per=per, amount=amount):
+            return ceil(per.watts * Fraction(unlocked.value) / Fraction(amount.value))
+    return 0
+
+
 def pays_more_at(formula: Formula, paid: Amount, size: Amount) -> int | None:
     """The certified watts from which a formula unlocks more than it has unlocked.
 

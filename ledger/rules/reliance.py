@@ -22,7 +22,7 @@ from ledger.domain.funding import (
     Funding,
 )
 from ledger.domain.reversal import EVENTS
-from ledger.errors import NotFound
+from ledger.errors import NotFound, Refused
 from ledger.rules.past import Check, Past
 
 DRAWS: Final = (DrawdownRequested, DrawdownApproved, DisbursementInstructed)
@@ -118,7 +118,7 @@ def _why(
     if cause in refs:
         return f"{cause} brought it about"
     refusal = without.refusal(event)
-    if refusal is None or before.refusal(event) is not None:
+    if refusal is None or _same(refusal, before.refusal(event)):
         return ""
     if isinstance(refusal, NotFound):
         return str(refusal)
@@ -126,6 +126,13 @@ def _why(
     if limit and event.data.drawdown in paid:
         return ""
     return f"{refusal.code}: {refusal.sentence}"
+
+
+def _same(now: Refused | NotFound, was: Refused | NotFound | None) -> bool:
+    """Whether what is said against an entry was said before, on the same ground."""
+    if isinstance(now, Refused) and isinstance(was, Refused):
+        return now.code == was.code
+    return type(now) is type(was)
 
 
 def _noting(

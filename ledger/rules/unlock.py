@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from ledger.domain.aggregate import World
 from ledger.domain.agreement import Agreement
-from ledger.domain.evaluation import evaluate, recomputed
+from ledger.domain.evaluation import evaluate_tranche, recomputed
 from ledger.domain.event import Event
 from ledger.domain.funding import Funding, Tranche, TrancheRelocked, TrancheUnlocked
 from ledger.domain.order import Order
@@ -93,9 +93,9 @@ def trigger_is_met_now(world: World, event: Event[Any]) -> None:
     """A tranche unlocks only from an evaluation that is true now, on recorded inputs."""
     tranche = _tranche(world, event)[1]
     defined, unlock = tranche.defined, event.data
-    now = evaluate(world, event.deal, defined.trigger, defined.formula, event.on)
+    now = evaluate_tranche(world, event.deal, tranche, event.on)
     if not now.met:
-        later = evaluate(world, event.deal, defined.trigger, defined.formula)
+        later = evaluate_tranche(world, event.deal, tranche)
         if later.met:
             not_before(event, later.since, "what its trigger asks for")
         raise Refused(
@@ -104,7 +104,7 @@ def trigger_is_met_now(world: World, event: Event[Any]) -> None:
             todo=f"{unlock.tranche} unlocks once its trigger is met.",
         )
     version = world.need(Agreement, event.deal).terms_version
-    found = (now.certified, defined.formula, defined.facility, version)
+    found = (now.payable, defined.formula, defined.facility, version)
     given = (unlock.certified, unlock.formula, unlock.facility, unlock.terms_version)
     same = unlock.inputs == now.inputs or (
         _as_named_today(world, event.deal, unlock.inputs) == now.inputs
@@ -113,7 +113,7 @@ def trigger_is_met_now(world: World, event: Event[Any]) -> None:
         raise Refused(
             "FND-03",
             f"The inputs given ({unlock.certified}, terms {unlock.terms_version}) are "
-            f"not those found ({now.certified}, terms {version}).",
+            f"not those found ({now.payable}, terms {version}).",
         )
 
 

@@ -156,7 +156,8 @@ class Stored:
         asked = {"deal": self._deal, **given}
         for key, segment, body in self._connection.execute(query, asked):
             if self._noting is not None:
-                self._noting[key] = Version(segment, body)
+                # What was read before may have changed since: that is not forgotten.
+                self._noting.setdefault(key, Version(segment, body))
             yield decode_row(self._view, body)
 
 

@@ -19,7 +19,6 @@ from msgspec.structs import replace
 from ledger.clock import stamp_time
 from ledger.domain import agreement as agreed
 from ledger.domain.catalogue import BY_KIND
-from ledger.domain.certificate import Certificate
 from ledger.domain.event import Event
 from ledger.domain.funding import Facility, Funding, TrueUp
 from ledger.domain.provenance import Evidence
@@ -30,7 +29,7 @@ from ledger.errors import InvalidValue, NotFound
 from projections.engine.reading import Reading
 from projections.explain.lineage import MIXED, NAMED, Lineage
 from projections.explain.things import moved, stand
-from projections.views.certificates import certified_watts
+from projections.views.certificates import certified_watts, counted_watts
 from projections.views.commitment import plain, rungs_of
 from projections.views.deals import agreement_of
 from projections.views.distance import next_trigger
@@ -352,16 +351,14 @@ class _Teller:
         if rung == "committed":
             return list(self._bound("capacity_floor", "W")), None
         if rung == "certified":
-            counted = [one for one in self._book.all(Certificate) if one.counts]
+            counted = list(counted_watts(self._book).items())
             most = len(counted) if self._whole else MANY
             parts = [
-                _with(
-                    self._thread(f"certificate/{one.name}"), str(one.rated.watts), "W"
-                )
-                for one in counted[:most]
+                _with(self._thread(f"certificate/{name}"), str(watts), "W")
+                for name, watts in counted[:most]
             ]
             if counted[most:]:
-                left = sum(one.rated.watts for one in counted[most:])
+                left = sum(watts for _, watts in counted[most:])
                 parts.append(_more("certificate", len(counted[most:]), str(left)))
             total = certified_watts(self._book)
         else:

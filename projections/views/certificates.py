@@ -6,11 +6,12 @@ from typing import Final
 
 from ledger.domain import certificate as certificates
 from ledger.domain.certificate import Certificate, Paper
+from ledger.domain.evaluation import certified, counted
 from ledger.domain.struct import Frozen
 from projections.engine.claims import ClaimRow, claimed, keep_claims
-from projections.engine.nouns import parts_of
+from projections.engine.nouns import NOUNS, parts_of
+from projections.engine.source import world_of
 from projections.engine.view import Book, Drawn, View
-from projections.views.deals import DEALS, agreement_of
 
 CERTIFICATES: Final = View(
     "certificates", 2, "Which certificates stand, and for how much?", ClaimRow
@@ -41,21 +42,14 @@ class CertificateLine(Frozen):
     claimed: str
 
 
-def counting(book: Book) -> list[Paper]:
-    """The certificates whose capacity counts now, in order of their names."""
-    papers = book.rows(parts_of(Certificate)).under("certificate")
-    return [paper for _, paper in sorted(papers.items()) if paper.counts]
-
-
-def rated_watts(book: Book) -> int:
-    """The rated watts of the certificates that count."""
-    return sum(paper.rated.watts for paper in counting(book))
+def counted_watts(book: Book) -> dict[str, int]:
+    """The rated watts that each certificate counts for, as triggers count them."""
+    return counted(world_of(book), book.deal, book.as_of)
 
 
 def certified_watts(book: Book) -> int:
     """Capacity in effective certificates, on the agreement's basis, converted once."""
-    terms = agreement_of(book).known_terms
-    return certificates.on_basis(rated_watts(book), terms).watts
+    return certified(world_of(book), book.deal, book.as_of).watts
 
 
 def standing(certificate: Certificate) -> Paper:
@@ -64,15 +58,13 @@ def standing(certificate: Certificate) -> Paper:
     return certificate.paper if known else certificate.told.paper
 
 
-@CERTIFICATES.answer(
-    CertificateLine, DEALS, parts_of(Certificate), key=("certificate",)
-)
+@CERTIFICATES.answer(CertificateLine, *NOUNS, key=("certificate",))
 def _certificates(book: Book) -> Drawn:
     # Read all at once what is looked at one by one.
     book.rows(parts_of(Certificate)).under("certificate")
     lines = [_line(book, certificate) for certificate in book.all(Certificate)]
     totals = {
-        "rated_w": str(rated_watts(book)),
+        "rated_w": str(sum(counted_watts(book).values())),
         "certified_w": str(certified_watts(book)),
     }
     return Drawn(lines, totals)

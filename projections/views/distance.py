@@ -12,7 +12,7 @@ from typing import Final
 
 from ledger.domain.agreement import Agreement
 from ledger.domain.certificate import on_basis
-from ledger.domain.evaluation import Evaluation, evaluate
+from ledger.domain.evaluation import Evaluation, evaluate, evaluate_tranche
 from ledger.domain.funding import Funding, Tranche
 from ledger.domain.milestone import Milestone
 from ledger.domain.struct import Frozen
@@ -86,9 +86,7 @@ def open_tranches(book: Book) -> list[Tranche]:
 
 def evaluation_of(book: Book, tranche: Tranche) -> Evaluation:
     """What the trigger of a tranche says on the day of the page."""
-    defined = tranche.defined
-    world = world_of(book)
-    return evaluate(world, book.deal, defined.trigger, defined.formula, book.as_of)
+    return evaluate_tranche(world_of(book), book.deal, tranche, book.as_of)
 
 
 def waits(book: Book, tranche: Tranche) -> list[str]:
@@ -123,6 +121,8 @@ def _line(book: Book, tranche: Tranche) -> Distance:
     defined, answer = tranche.defined, evaluation_of(book, tranche)
     missing = waits(book, tranche)
     pays = pays_more_at(defined.formula, tranche.unlocked, tranche.size)
+    if pays is not None:
+        pays += book.get(Funding).spent_w(tranche)
     asked = max((w for w in (answer.asked_w, pays) if w is not None), default=None)
     gap = None if asked is None else max(0, asked - answer.certified.watts)
     return Distance(

@@ -162,6 +162,8 @@ def _flags(book: Book, watts: dict[str, int]) -> Iterator[str]:
     funding = book.get(Funding)
     if any(funding.excess(facility.name) for facility in confirmed):
         yield "overfunded"
+    if any(facility.waived for facility in confirmed):
+        yield "overfunding_waived"
     if any(rungs_of(book, facility).requests_exceed_unlocked for facility in confirmed):
         yield "requests_exceed_unlocked"
     # What was certified and is lost or derated since shows as a rung that grows.
