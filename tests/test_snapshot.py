@@ -165,7 +165,7 @@ def test_only_what_changed_is_written(desk: Desk, monkeypatch: Any) -> None:
     assert [key for _, key, _ in one.kept] == [f"head/{STREAM}", "tranche/R1"]
     assert [key for _, key in one.gone] == [f"claim/{STREAM}@{claim.version:09d}"]
     assert stored(desk) == bodies(fresh(desk))
-    assert check_snapshots(desk.store) == 2
+    assert check_snapshots(desk.store) == 2  # The agreement's is the other.
 
 
 @pytest.mark.sqlite
