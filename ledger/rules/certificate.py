@@ -116,7 +116,7 @@ def systems_are_in_service(world: World, event: Event[Any]) -> None:
 def _state(system: System) -> str:
     if system.outage is not None:
         return f"{system.outage} since {system.outage_since}"
-    if system.state == "accepted":
+    if system.told.state == "accepted":
         return "accepted only by report"
     return system.state
 
