@@ -104,12 +104,18 @@ def waits(book: Book, tranche: Tranche) -> list[str]:
 
 
 def next_trigger(book: Book, unit: str | None = None) -> str | None:
-    """What the next locked tranche waits for, in a sentence; the next one of a unit."""
+    """What the next locked tranche waits for, in a sentence; the next one of a unit.
+
+    One that is ready comes first, wherever it stands.
+    """
+    first = None
     for tranche in open_tranches(book):
         if unit in {None, tranche.size.unit}:
-            said = "; ".join(waits(book, tranche)) or READY
-            return f"{tranche.name} ({tranche.size}): {said}"
-    return None
+            missing = "; ".join(waits(book, tranche))
+            if not missing:
+                return f"{tranche.name} ({tranche.size}): {READY}"
+            first = first or f"{tranche.name} ({tranche.size}): {missing}"
+    return first
 
 
 @DISTANCE.answer(Distance, DEALS, FLEET, PLAN, *NOUNS, key=("tranche",))
