@@ -439,10 +439,7 @@ def test_another_price_is_not_the_one_asked_for(desk, systems, seen):
 
 
 def test_capacity_purchased_counts_orders_of_those_entitled(desk, systems):
-    """Rated watts ordered, by the earning party, confirmed; of a cancelled order less.
-
-    A change that is only reported is told beside the order, and takes nothing from it.
-    """
+    """Rated watts ordered, by the earning party, confirmed; of a cancelled order less."""
     leaf = {"when": "capacity_purchased", "at_least": "600 kW"}
     tranche(desk, trigger=leaf)
     tranche(desk, "T2", 2, trigger={**leaf, "earning_parties": ["vega"]})
@@ -454,15 +451,16 @@ def test_capacity_purchased_counts_orders_of_those_entitled(desk, systems):
     desk.do("order cancel", order="PO-3", on="2025-03-03")
     said = desk.refuses("FND-03", **UNLOCK)
     assert "Purchased 400000 W of 600000 W" in said
-    desk.do(**place, order="PO-4", lines=[{**line, "quantity": 1}], on="2025-03-04")
+    one = {**line, "quantity": 1}
+    desk.do(**place, order="PO-4", lines=[one], on="2025-03-04")
     desk.do("order change-line", order="PO-4", line=1, new=9, evidence=REPORTED)
     said = desk.refuses("FND-03", **UNLOCK)
     assert "Purchased 500000 W of 600000 W" in said
-    desk.do(**place, order="PO-5", lines=[{**line, "quantity": 2}], on="2025-03-05")
-    desk.do("order change-line", order="PO-5", line=1, new=1, evidence=REPORTED)
+    desk.do(**place, order="PO-5", lines=[line], on="2025-03-05")
     desk.refuses("REC-12", **UNLOCK, on="2025-03-04")
     (event,) = desk.data(**UNLOCK)
-    assert event.inputs[0].found == "700000 W"
+    assert event.inputs[0].found == "800000 W"
+    assert event.inputs[0].refs[-1] == "order/acme-orion/PO-5@1"
     assert recomputed(event) == event.cumulative
     said = desk.refuses("FND-03", "funding unlock", tranche="T2")
     assert "Purchased 0 W of 600000 W" in said
