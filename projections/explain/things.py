@@ -121,9 +121,7 @@ def _of_agreement(agreement: Agreement, kind: str, name: str) -> Stand | None:
     return None
 
 
-def moved(
-    event: Event[Any], *, told: bool = False
-) -> tuple[str | None, str | None]:
+def moved(event: Event[Any], *, told: bool = False) -> tuple[str | None, str | None]:
     """By how much money an event moved its thing, or the watts that it set.
 
     The moves of a tranche, a drawdown or a facility add up to what it stands at, so what
