@@ -259,9 +259,10 @@ def test_what_is_put_in_place_of_something_unread_leaves_it_in_the_past(tmp_path
     order = {"buyer": "orion", "seller": "maker", "lines": [line]}
     desk.do("sku define", **deals.SKU, on="2025-02-01")
     desk.do("order place", order="PO-1", **order, on="2025-02-01")
-    said = {"speaker": "A", "text": "So it is.", "on": "2025-03-01"}
-    for number in range(2 * stored.SEGMENT):
-        desk.do("agreement record-statement", statement=f"S{number}", **said)
+    said = {"speaker": "A", "text": "So it is."}
+    for number in range(4 * stored.SEGMENT):
+        keys = {"statement": f"S{number}", "on": f"2025-02-{3 + number // 4:02}"}
+        desk.do("agreement record-statement", **keys, **said)
     views.catch_up()
     desk.do("order place", order="PO-2", **order, on="2025-04-01")
     views.catch_up()

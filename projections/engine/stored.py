@@ -368,7 +368,7 @@ def track(
 def forget(connection: Connection, view: View) -> None:
     """Drop all rows of a view, and what they were."""
     while forget_some(connection, view):
-        self._see(self.rows.unseen - self.versions.keys())
+        pass
 
 
 def forget_some(connection: Connection, view: View) -> bool:
