@@ -56,18 +56,24 @@ Where a rule knows the least, that has a code of its own, and speaks for itself.
 """
 FURTHEST: Final = 10**18
 """How far any whole number may be from zero: a database keeps no larger ones."""
+SHORT: Final = 64
+"""Characters below which there is nothing to find in a text."""
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def check(name: str, value: Any) -> None:
     """Refuse with InvalidValue a plain value that goes beyond a limit somewhere."""
-    if isinstance(value, dict | list | tuple):
+    if isinstance(value, str):
+        _check_text(name, value)
+    elif isinstance(value, dict | list | tuple):
         depth = _depth(value)
         if depth > MOST_DEPTH:
             raise InvalidValue(
                 f"{name!r} is {depth:,} levels deep; the most are {MOST_DEPTH}."
             )
-    _check(name, value, "")
+        _check(name, value, "")
+    elif value is not None:
+        _check(name, value, "")
 
 
 def _check(name: str, value: Any, within: str) -> None:
@@ -102,6 +108,8 @@ def _check_whole(name: str, value: int, within: str) -> None:
 
 
 def _check_text(name: str, text: str) -> None:
+    if len(text) < SHORT:
+        return
     most = MOST_TEXT if name in TEXTS else MOST_NAME
     if len(text) > most:
         raise InvalidValue(

@@ -14,7 +14,7 @@ from ledger.domain.aggregate import World
 from ledger.domain.event import Event, EventData
 
 Rule = Callable[[World, Event[Any]], None]
-R = TypeVar("R", bound=Callable[..., None])
+R = TypeVar("R", bound=Callable[..., Any])
 
 RULES: Final[dict[type[EventData], list[tuple[str, Rule]]]] = {}
 CODES: Final[dict[str, list[str]]] = {}
