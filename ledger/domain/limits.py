@@ -63,17 +63,13 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 def check(name: str, value: Any) -> None:
     """Refuse with InvalidValue a plain value that goes beyond a limit somewhere."""
-    if isinstance(value, str):
-        _check_text(name, value)
-    elif isinstance(value, dict | list | tuple):
+    if isinstance(value, dict | list | tuple):
         depth = _depth(value)
         if depth > MOST_DEPTH:
             raise InvalidValue(
                 f"{name!r} is {depth:,} levels deep; the most are {MOST_DEPTH}."
             )
-        _check(name, value, "")
-    elif value is not None:
-        _check(name, value, "")
+    _check(name, value, "")
 
 
 def _check(name: str, value: Any, within: str) -> None:
