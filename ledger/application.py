@@ -254,10 +254,10 @@ class Ledger(Application[str]):
             first = positions[0] if positions else 0
             return _receipts(plan, first, self._events)
         raise Refused(
-            "REC-06",
             f"Someone else kept changing what this needs ({conflict}); "
             f"{TRIES} tries were made and nothing was written.",
             todo="Look at the deal again and repeat the command.",
+            code="REC-06",
         )
 
     def _note(
@@ -461,16 +461,16 @@ class _Known:
         if recorded is None:
             if command_id in self._batch:
                 raise Refused(
-                    "REC-05",
                     f"The command id {command_id!r} stands twice in this batch.",
+                    code="REC-05",
                 )
             self._batch.add(command_id)
             return None
         if recorded.digest != digest:
             raise Refused(
-                "REC-05",
                 f"The command id {command_id!r} was used before, for something else.",
                 todo="Use a new id for a new command.",
+                code="REC-05",
             )
         first, last = recorded.first, recorded.last
         return Receipt(command_id, range(first, last + 1), self._read, repeated=True)

@@ -53,13 +53,19 @@ class AccordError(Exception):
 
 
 class Refused(AccordError):
-    """A rule said no. `code` is the rule, the message its sentence with numbers."""
+    """A rule said no: its sentence with the numbers, and what to do.
 
-    def __init__(self, code: str, sentence: str, *, todo: str = "") -> None:
+    `code` is the rule's; `@rule` gives it to whatever a rule raises without one.
+    """
+
+    def __init__(self, sentence: str, *, todo: str = "", code: str = "") -> None:
         self.code = code
         self.sentence = sentence
         self.todo = todo
-        super().__init__(" ".join(filter(None, (f"{code}: {sentence}", todo))))
+        super().__init__(sentence)
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (f"{self.code}: {self.sentence}", self.todo)))
 
 
 class NotFound(AccordError):

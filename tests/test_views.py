@@ -25,7 +25,7 @@ from projections import projector
 from projections.engine import stored
 from projections.engine.nouns import NOUNS
 from projections.engine.view import Book, Rows
-from projections.projector import STORED, Projections
+from projections.projector import Projections
 from projections.registry import BY_NAME, VIEWS, view_named
 
 MACHINE = "milestone-machine"

@@ -279,7 +279,12 @@ class Parted(Aggregate):
     def take(self, event: Event[Any]) -> None:
         """Let an event have its effect: on the state, or as a claim beside it."""
         self._told = None
-        super().take(event)
+        if self._claims == () and event.provenance.status == "confirmed":
+            # Nearly every one: no claim stands, and it is none.
+            self._note(event)
+            event.data.apply(self, event)
+        else:
+            super().take(event)
 
     @property
     def _head(self) -> Head | None:

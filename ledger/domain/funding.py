@@ -810,18 +810,19 @@ class Funding(Parted):
     def ask(self, drawdown: Drawdown) -> None:
         """Add a drawdown that was requested."""
         self.parts.put(drawdown)
-        self._shift(drawdown, 0, 1)
-        self._note_step(drawdown, 1)
+        self._shift(drawdown, 0, 1, opened=1)
 
     def move(self, name: str, state: DrawdownState, event: Event[Any]) -> None:
         """Move a drawdown to its next state."""
         drawdown = self.parts.change(f"drawdown/{name}")
-        if drawdown:
+        if drawdown is not None:
             before = drawdown.state
             drawdown.state = state
             drawdown.steps = (*drawdown.steps, _done(state, event))
-            self._shift(drawdown, _RUNGS.get(before, 0), _RUNGS.get(state, 0))
-            self._note_step(drawdown, (state in UNDER_WAY) - (before in UNDER_WAY))
+            opened = (state in UNDER_WAY) - (before in UNDER_WAY)
+            self._shift(
+                drawdown, _RUNGS.get(before, 0), _RUNGS.get(state, 0), opened=opened
+            )
 
     def give_back_of(self, drawdown: Drawdown, amount: Amount) -> None:
         """Count what came back of a drawdown that was paid."""
@@ -830,10 +831,10 @@ class Funding(Parted):
         drawdown.returned = drawdown.returned + amount
         self._shift(drawdown, 0, rung)
 
-    def _shift(self, drawdown: Drawdown, old: int, new: int) -> None:
-        """Move what a drawdown holds from one rung to another."""
-        if old == new:
-            return
+    def _shift(
+        self, drawdown: Drawdown, old: int, new: int, *, opened: int = 0
+    ) -> None:
+        """Move what a drawdown holds from one rung to another, in the totals too."""
         asked, net = drawdown.asked, drawdown.asked.amount
         if drawdown.returned:
             net = net - drawdown.returned
@@ -841,33 +842,32 @@ class Funding(Parted):
         approved = (new == _APPROVED) - (old == _APPROVED)
         paid = (new == _PAID) - (old == _PAID)
         if total is not None:
+            total.under_way += opened
+            day = drawdown.steps[-1].on
+            if total.drawn_on is None or day > total.drawn_on:
+                total.drawn_on = day
             if (new > 0) != (old > 0):
                 total.asked = _moved(total.asked, net, new - old)
             if approved:
                 total.approved = _moved(total.approved, net, approved)
             if paid:
                 total.paid = _moved(total.paid, net, paid)
-        drawn = approved + paid
-        if drawn or paid:
-            for part in asked.allocations:
-                held = self._hold_of(part.tranche, net.unit)
-                if held is not None:
-                    share = part.amount
-                    if drawdown.returned:
-                        share = drawdown.of_tranche(part.tranche)
-                    if drawn:
-                        held.drawn = _moved(held.drawn, share, drawn)
-                    if paid:
-                        held.paid = _moved(held.paid, share, paid)
+        if approved or paid:
+            self._hold_shares(drawdown, approved + paid, paid)
 
-    def _note_step(self, drawdown: Drawdown, opened: int) -> None:
-        """Note how many drawdowns are under way, and the day of the last step."""
-        asked, step = drawdown.asked, drawdown.steps[-1]
-        total = self._total(asked.facility, asked.amount.unit)
-        if total is not None:
-            total.under_way += opened
-            if total.drawn_on is None or step.on > total.drawn_on:
-                total.drawn_on = step.on
+    def _hold_shares(self, drawdown: Drawdown, drawn: int, paid: int) -> None:
+        """Move what a drawdown holds of its tranches."""
+        for part in drawdown.asked.allocations:
+            held = self._hold_of(part.tranche, part.amount.unit)
+            if held is None:
+                continue
+            share = part.amount
+            if drawdown.returned:
+                share = drawdown.of_tranche(part.tranche)
+            if drawn:
+                held.drawn = _moved(held.drawn, share, drawn)
+            if paid:
+                held.paid = _moved(held.paid, share, paid)
 
     def count_unlocked(self, tranche: Tranche, cumulative: Amount) -> None:
         """Set what a tranche has unlocked in all."""

@@ -74,14 +74,12 @@ def opened_once(world: World, event: Event[Any]) -> None:
     """A deal is put on the record once, by two or more different parties."""
     if world.get(Agreement, event.deal).exists:
         raise Refused(
-            "AGR-14",
             f"Deal {event.deal!r} is already on the record.",
             todo="Choose another id, or go on with that one.",
         )
     capital, capacity = event.data.capital, event.data.capacity
     if not capital or not capacity or {*capital} == {*capacity}:
         raise Refused(
-            "AGR-14",
             f"A deal has two sides: capital {list(capital)}, capacity {list(capacity)}.",
             todo="Name at least one party on each, and not the same ones.",
         )
@@ -96,7 +94,6 @@ def state_allows(world: World, event: Event[Any]) -> None:
         needed = needed | BINDING | {"draft", "loi_signed", "definitive_signed"}
     if agreement.state not in needed:
         raise Refused(
-            "AGR-14",
             f"{event.deal} is {agreement.state}; "
             f"{event.provenance.command!r} needs {' or '.join(sorted(needed))}.",
             todo="Its standing tells more.",
@@ -110,14 +107,12 @@ def every_party_signed(world: World, event: Event[Any]) -> None:
     strangers = [s for s in event.data.signatories if s not in agreement.parties]
     if strangers:
         raise Refused(
-            "AGR-02",
             f"{', '.join(strangers)} signed, but the parties of {event.deal} are "
             f"{', '.join(agreement.parties)}.",
         )
     missing = [p for p in agreement.parties if p not in event.data.signatories]
     if missing and (event.confirmed or isinstance(event.data, LoiSigned)):
         raise Refused(
-            "AGR-02",
             f"Signature of {', '.join(missing)} is missing.",
             todo="Record it when every party has signed.",
         )
@@ -140,11 +135,11 @@ def measurable(terms: Terms) -> None:
     missing = unmeasured(terms)
     if missing:
         raise Refused(
-            "AGR-12",
             f"The terms do not say how a gigawatt is measured: "
             f"{', '.join(missing)} missing.",
             todo="capacity_basis is rated, critical_it (with overhead_ratio) "
             "or facility (with overhead_ratio and pue).",
+            code="AGR-12",
         )
 
 
@@ -165,7 +160,6 @@ def conditions_are_met(world: World, event: Event[Any]) -> None:
     if still_open:
         count = len(still_open)
         raise Refused(
-            "AGR-03",
             f"{count} {'condition is' if count == 1 else 'conditions are'} open: "
             f"{', '.join(still_open)}.",
             todo="Satisfy or waive each first.",
@@ -181,7 +175,6 @@ def condition_is_new(world: World, event: Event[Any]) -> None:
     agreement = world.need(Agreement, event.deal)
     if event.data.condition in agreement.conditions:
         raise Refused(
-            "AGR-14",
             f"Condition {event.data.condition!r} is already defined.",
             todo="Choose another name.",
         )
@@ -193,9 +186,9 @@ def known_party(agreement: Agreement, party: str | None) -> None:
     """Refuse a party that is none of the agreement's."""
     if party is not None and party not in agreement.parties:
         raise Refused(
-            "AGR-14",
             f"{party} is no party of {agreement.name}; "
             f"the parties are {', '.join(agreement.parties)}.",
+            code="AGR-14",
         )
 
 
@@ -205,7 +198,6 @@ def condition_is_open(world: World, event: Event[Any]) -> None:
     condition = _condition(world, event)
     if condition.state != "open":
         raise Refused(
-            "AGR-14",
             f"{event.data.condition} is {condition.state} since {condition.on}.",
         )
     not_before(event, condition.on, "its definition")
@@ -217,12 +209,9 @@ def waiver_is_theirs(world: World, event: Event[Any]) -> None:
     condition = _condition(world, event)
     party = event.provenance.party
     if condition.waivable_by is None:
-        raise Refused(
-            "AGR-04", f"Nobody can waive {event.data.condition}; it must be satisfied."
-        )
+        raise Refused(f"Nobody can waive {event.data.condition}; it must be satisfied.")
     if party != condition.waivable_by:
         raise Refused(
-            "AGR-04",
             f"{party} cannot waive {event.data.condition}; "
             f"only {condition.waivable_by} can.",
         )
@@ -234,7 +223,6 @@ def before_long_stop(world: World, event: Event[Any]) -> None:
     condition = _condition(world, event)
     if condition.long_stop_on is not None and event.on > condition.long_stop_on:
         raise Refused(
-            "AGR-05",
             f"{event.data.condition} passed its long-stop date "
             f"{condition.long_stop_on}; this is effective {event.on}.",
             todo="Move the date by an amendment of "
@@ -257,14 +245,14 @@ def scopes_fit(world: World, event: Event[Any]) -> None:
     """What is suspended can be suspended no more, only resumed; and the reverse."""
     agreement = world.need(Agreement, event.deal)
     if not event.data.scopes:
-        raise Refused("AGR-14", "Name at least one scope: draw, delivery, milestone.")
+        raise Refused("Name at least one scope: draw, delivery, milestone.")
     resumes = isinstance(event.data, Resumed)
     for scope in event.data.scopes:
         since = agreement.suspensions.get(scope)
         if resumes and since is None:
-            raise Refused("AGR-14", f"{scope} is not suspended.")
+            raise Refused(f"{scope} is not suspended.")
         if not resumes and since is not None and event.confirmed:
-            raise Refused("AGR-14", f"{scope} is suspended since {since.on} already.")
+            raise Refused(f"{scope} is suspended since {since.on} already.")
         if since is not None:
             not_before(event, since.on, f"the suspension of {scope}")
 
@@ -278,7 +266,6 @@ def ends_in_its_time(world: World, event: Event[Any]) -> None:
         known_party(agreement, data.by)
         if data.terminates_on < event.on:
             raise Refused(
-                "AGR-14",
                 f"The notice of {event.on} cannot end it on {data.terminates_on}, "
                 "before.",
             )
@@ -290,7 +277,7 @@ def ends_in_its_time(world: World, event: Event[Any]) -> None:
 
 def _not_yet(event: Event[Any], day: date | None, what: str) -> None:
     if event.confirmed and day is not None and event.on < day:
-        raise Refused("AGR-14", f"{what} {day}; this is effective {event.on}.")
+        raise Refused(f"{what} {day}; this is effective {event.on}.", code="AGR-14")
 
 
 @rule("AGR-11", Superseded)
@@ -298,7 +285,6 @@ def successor_is_another(_: World, event: Event[Any]) -> None:
     """A superseded agreement names the one that replaces it."""
     if event.data.successor == event.deal:
         raise Refused(
-            "AGR-11",
             f"{event.deal} cannot replace itself.",
             todo="Name the agreement that replaces it.",
         )
@@ -331,7 +317,6 @@ def nothing_is_open(world: World, event: Event[Any]) -> None:
     if items:
         count = len(items)
         raise Refused(
-            "AGR-13",
             f"{count} {'item is' if count == 1 else 'items are'} still open: "
             f"{'; '.join(items)}.",
         )
@@ -355,7 +340,7 @@ def said_once(world: World, event: Event[Any]) -> None:
         case StatementRecorded(statement=name) if name in agreement.statements:
             wrong = f"Statement {name!r} is already on the record."
     if wrong:
-        raise Refused("AGR-14", wrong)
+        raise Refused(wrong)
 
 
 def _held(agreement: Agreement) -> list[str]:
@@ -373,11 +358,10 @@ def plan_goes_up(world: World, event: Event[Any]) -> None:
     world.need(Agreement, event.deal)
     points = event.data.points
     if not points:
-        raise Refused("AGR-15", "A plan has at least one point.")
+        raise Refused("A plan has at least one point.")
     for before, after in pairwise(points):
         if after.month <= before.month or after.capacity < before.capacity:
             raise Refused(
-                "AGR-15",
                 f"{after.month} with {after.capacity} does not follow {before.month} "
                 f"with {before.capacity}.",
                 todo="Give months in order, each with the total reached by its end.",

@@ -29,15 +29,12 @@ def amends_what_is_agreed(world: World, event: Event[Any]) -> None:
     agreement = world.need(Agreement, event.deal)
     if agreement.terms is None:
         raise Refused(
-            "AGR-14",
             f"{event.deal} is {agreement.state}: there are no definitive terms to amend.",
         )
     if event.data.amendment in agreement.amendments:
-        raise Refused(
-            "AGR-14", f"Amendment {event.data.amendment!r} is already on the record."
-        )
+        raise Refused(f"Amendment {event.data.amendment!r} is already on the record.")
     if not event.data.changes:
-        raise Refused("AGR-14", "An amendment changes at least one thing.")
+        raise Refused("An amendment changes at least one thing.")
 
 
 @rule("AGR-06", AmendmentSigned, AmendmentTookEffect, AmendmentWithdrawn)
@@ -45,15 +42,13 @@ def amendment_is_pending(world: World, event: Event[Any]) -> None:
     """Only a pending amendment is signed, withdrawn or brought into effect."""
     agreement, amendment = _amendment(world, event)
     if amendment.state != "proposed":
-        raise Refused(
-            "AGR-06", f"Amendment {event.data.amendment} is {amendment.state} already."
-        )
+        raise Refused(f"Amendment {event.data.amendment} is {amendment.state} already.")
     if isinstance(event.data, AmendmentSigned):
         party = event.data.party
         known_party(agreement, party)
         day = amendment.signed_on(party)
         if day is not None:
-            raise Refused("AGR-06", f"{party} signed it on {day} already.")
+            raise Refused(f"{party} signed it on {day} already.")
 
 
 @rule("AGR-06", AmendmentTookEffect)
@@ -63,12 +58,9 @@ def all_signed(world: World, event: Event[Any]) -> None:
     waiting = amendment.waits_for(agreement.parties)
     if waiting and event.confirmed:
         signed = ", ".join(sorted(one.party for one in amendment.signed)) or "nobody"
-        raise Refused(
-            "AGR-06", f"Signed by {signed}, waiting for {', '.join(waiting)}."
-        )
+        raise Refused(f"Signed by {signed}, waiting for {', '.join(waiting)}.")
     if amendment.written_for_version != agreement.terms_version:
         raise Refused(
-            "AGR-06",
             f"Terms changed since version {amendment.written_for_version}; "
             f"they are at version {agreement.terms_version}.",
             todo="Propose it again.",
@@ -87,9 +79,7 @@ def commitments_keep_their_unit(world: World, event: Event[Any]) -> None:
     for name, cap in _caps(funding, event).items():
         unit = funding.facilities[name].unit
         if cap.unit != unit:
-            raise Refused(
-                "AGR-07", f"Facility {name} is in {unit}, not in {cap.unit}: {cap}."
-            )
+            raise Refused(f"Facility {name} is in {unit}, not in {cap.unit}: {cap}.")
 
 
 @rule("AGR-07", AmendmentTookEffect)
@@ -114,12 +104,14 @@ def _covers(cap: Amount, amounts: list[Amount]) -> None:
             total += used
         elif used:
             raise Refused(
-                "AGR-07",
                 f"Cap {cap} cannot be held against {used} already paid or approved.",
                 todo=f"State the cap in {used.unit}.",
+                code="AGR-07",
             )
     if cap < total:
-        raise Refused("AGR-07", f"Cap {cap} is below {total} already paid or approved.")
+        raise Refused(
+            f"Cap {cap} is below {total} already paid or approved.", code="AGR-07"
+        )
 
 
 @rule("AGR-08", AmendmentTookEffect)
@@ -131,7 +123,6 @@ def unlocked_stays_unlocked(world: World, event: Event[Any]) -> None:
         unlocked = funding.unlocked(name)
         if cap < unlocked and not amendment.relock:
             raise Refused(
-                "AGR-08",
                 f"This would lock {unlocked - cap} already unlocked.",
                 todo="Mark the change as a re-lock: propose it with 'relock'.",
             )

@@ -25,7 +25,6 @@ def late_entries_give_a_reason(world: World, event: Event[Any]) -> None:
     period = world.get(Books, event.deal).closed_period(event.on)
     if period and not (event.provenance.reason or "").strip():
         raise Refused(
-            "REC-04",
             f"Period {period} is closed, and {event.on} lies in it. "
             "Give a reason; the entry will be reported as late.",
             todo="Say why in 'reason', or record it on a day that is still open.",
@@ -37,11 +36,11 @@ def calendar_leaves_business_days(_: World, event: Event[Any]) -> None:
     """A calendar names days, each once, and leaves a day of the week for business."""
     days, weekend = event.data.days, set(event.data.weekend)
     if len(set(days)) != len(days):
-        raise Refused("REC-14", "A day stands twice among the holidays.")
+        raise Refused("A day stands twice among the holidays.")
     if not days and not weekend:
-        raise Refused("REC-14", "A calendar without a holiday or weekend says nothing.")
+        raise Refused("A calendar without a holiday or weekend says nothing.")
     if len(weekend) == len(WEEKDAYS):
-        raise Refused("REC-14", "A week without a business day leaves no value date.")
+        raise Refused("A week without a business day leaves no value date.")
 
 
 @rule("REC-14", PeriodOpened)
@@ -49,17 +48,15 @@ def period_stands_alone(world: World, event: Event[Any]) -> None:
     """A period is opened once, runs forward, and overlaps no other."""
     opened, books = event.data, world.get(Books, event.deal)
     if opened.period in books.periods:
-        raise Refused("REC-14", f"Period {opened.period} is on the record already.")
+        raise Refused(f"Period {opened.period} is on the record already.")
     if opened.ends_on < opened.begins_on:
         raise Refused(
-            "REC-14",
             f"Period {opened.period} would end on {opened.ends_on}, before it begins "
             f"on {opened.begins_on}.",
         )
     for name, other in books.periods.items():
         if opened.begins_on <= other.ends_on and other.begins_on <= opened.ends_on:
             raise Refused(
-                "REC-14",
                 f"Period {opened.period} ({opened.begins_on} to {opened.ends_on}) "
                 f"overlaps {name} ({other.begins_on} to {other.ends_on}).",
             )
@@ -74,15 +71,13 @@ def period_is_closed_once_after_its_end(world: World, event: Event[Any]) -> None
     if period is None:
         known = ", ".join(periods) or "none"
         raise Refused(
-            "REC-14",
             f"Period {name} is not on the record; known: {known}.",
             todo="Open it first with 'period open'.",
         )
     if period.closed_on is not None:
-        raise Refused("REC-14", f"Period {name} was closed on {period.closed_on}.")
+        raise Refused(f"Period {name} was closed on {period.closed_on}.")
     if event.on < period.ends_on:
         raise Refused(
-            "REC-14",
             f"Period {name} runs to {period.ends_on} and cannot be closed on "
             f"{event.on}.",
         )
@@ -92,4 +87,4 @@ def period_is_closed_once_after_its_end(world: World, event: Event[Any]) -> None
 def books_are_confirmed(_: World, event: Event[Any]) -> None:
     """Calendars and periods are the parties' own: nothing in them is only reported."""
     if not event.confirmed:
-        raise Refused("REC-14", f"This entry is marked {event.provenance.status}.")
+        raise Refused(f"This entry is marked {event.provenance.status}.")

@@ -42,13 +42,11 @@ def drafted_once(world: World, event: Event[Any]) -> None:
     name = _name(event)
     if world.get(Certificate, event.deal, name).state != "none":
         raise Refused(
-            "CER-07",
             f"Certificate {name!r} is already on the record.",
             todo="Choose another name.",
         )
     if agreement.effective_from is None:
         raise Refused(
-            "CER-07",
             f"{event.deal} is {agreement.state}; only an agreement that has come into "
             "effect says what a certificate counts toward.",
             todo="Record the definitive agreement and its effect first.",
@@ -69,12 +67,10 @@ def certificate_state_allows(world: World, event: Event[Any]) -> None:
         return  # CER-05 says what is missing.
     if told in needed or certificate.state == "none":
         raise Refused(
-            "CER-07",
             f"Certificate {certificate.name} is {told} only by report.",
             todo="Record that as a confirmed fact first.",
         )
     raise Refused(
-        "CER-07",
         f"Certificate {certificate.name} is {certificate.state}; "
         f"{event.provenance.command!r} needs {' or '.join(sorted(needed))}.",
         todo="Its history tells how it came there.",
@@ -90,7 +86,7 @@ def systems_are_in_service(world: World, event: Event[Any]) -> None:
     source: Any = event.data if drafted else certificate.paper
     accepted_by = source.accepted_by
     if not systems:
-        raise Refused("CER-01", f"Certificate {_name(event)} names no system.")
+        raise Refused(f"Certificate {_name(event)} names no system.")
     platforms = _terms(world, event).platforms
     for counted in systems:
         system = world.need(System, counted.system)
@@ -107,7 +103,6 @@ def systems_are_in_service(world: World, event: Event[Any]) -> None:
             wrong = f"is a {system.sku}, which does not count toward {event.deal}"
         if wrong:
             raise Refused(
-                "CER-01",
                 f"System {counted.system} {wrong}.",
                 todo="Draft a certificate without it, or once it is.",
             )
@@ -128,7 +123,6 @@ def each_system_once(_: World, event: Event[Any]) -> None:
     for counted in event.data.systems:
         if counted.system in seen:
             raise Refused(
-                "CER-02",
                 f"System {counted.system} stands twice in {_name(event)}.",
             )
         seen.add(counted.system)
@@ -142,7 +136,6 @@ def in_one_certificate(world: World, event: Event[Any]) -> None:
     if system.certificate is not None:
         where = f"{system.certificate} of {system.certificate_deal}"
         raise Refused(
-            "CER-02",
             f"System {name} is already in certificate {where}.",
             todo="Revoke that one first, or draft this one without it.",
         )
@@ -151,7 +144,6 @@ def in_one_certificate(world: World, event: Event[Any]) -> None:
     stands = counted is not None and counted.rated == event.data.watts
     if not stands or not certificate.counts:
         raise Refused(
-            "CER-02",
             f"Certificate {certificate.name} does not count {name} "
             f"with {event.data.watts}.",
         )
@@ -166,7 +158,6 @@ def released_by_revocation(world: World, event: Event[Any]) -> None:
     holder = (system.certificate, system.certificate_deal)
     if holder != (certificate.name, event.deal) or certificate.state != "revoked":
         raise Refused(
-            "CER-02",
             f"Certificate {certificate.name} is {certificate.state}, and {name} is in "
             f"{system.certificate or 'none'}.",
         )
@@ -179,7 +170,6 @@ def certified_by_the_formula(world: World, event: Event[Any]) -> None:
     lacking = unmeasured(terms)
     if lacking:
         raise Refused(
-            "CER-03",
             "The terms do not say how a gigawatt is measured: "
             f"{', '.join(lacking)} missing.",
             todo="Amend the terms first.",
@@ -192,7 +182,6 @@ def certified_by_the_formula(world: World, event: Event[Any]) -> None:
     certified = on_basis(rated_w, terms)
     if (issued.rated.watts, issued.certified, *given) != (rated_w, certified, *basis):
         raise Refused(
-            "CER-03",
             f"{issued.certified} certified; {len(systems)} systems of {rated_w} W come "
             f"to {certified} on the basis {terms.capacity_basis}.",
             todo="Leave 'certified' out, or draft the certificate anew.",
@@ -206,7 +195,6 @@ def issuer_is_independent(world: World, event: Event[Any]) -> None:
     issuer = event.data.issuer
     if issuer in agreement.parties and not _terms(world, event).parties_may_certify:
         raise Refused(
-            "CER-04",
             f"The issuer belongs to {issuer}, which is a party of {event.deal}.",
             todo="An independent engineer issues it, acting for another party.",
         )
@@ -220,15 +208,13 @@ def countersigned_by_a_party(world: World, event: Event[Any]) -> None:
     party, person = event.data.party, event.provenance.actor
     if party not in parties:
         raise Refused(
-            "CER-05",
             f"{party} does not countersign; the parties are {', '.join(parties)}.",
         )
     for signed, signatory in certificate.countersigned.items():
         if signed == party:
-            raise Refused("CER-05", f"{party} has countersigned already: {signatory}.")
+            raise Refused(f"{party} has countersigned already: {signatory}.")
         if same_person(signatory, person):
             raise Refused(
-                "CER-05",
                 f"{person} has countersigned for {signed} already.",
                 todo=f"A second person countersigns for {party}.",
             )
@@ -244,13 +230,11 @@ def countersigned_by_all(world: World, event: Event[Any]) -> None:
     waiting = [party for party in parties if party not in certificate.countersigned]
     if certificate.state != "issued":
         raise Refused(
-            "CER-05",
             f"Certificate {certificate.name} is issued only by report.",
             todo="Record its issue as a confirmed fact, and have it countersigned.",
         )
     if waiting:
         raise Refused(
-            "CER-05",
             f"Certificate {certificate.name} is not countersigned by "
             f"{', '.join(waiting)}.",
             todo="Record 'certificate countersign' for each party first.",
@@ -264,7 +248,7 @@ def revoked_on_a_ground(_: World, event: Event[Any]) -> None:
     What it carried is locked again in the same transaction, and flagged where paid.
     """
     if not event.data.ground.strip():
-        raise Refused("CER-06", f"Certificate {_name(event)} is revoked on no ground.")
+        raise Refused(f"Certificate {_name(event)} is revoked on no ground.")
 
 
 @rule("REC-12", *NEEDED)

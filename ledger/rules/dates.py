@@ -13,7 +13,7 @@ def not_before(event: Event[Any], day: date | None, what: str) -> None:
     """Refuse, under REC-12, an event effective before what it relies on."""
     if day is not None and event.on < day:
         raise Refused(
-            "REC-12",
             f"{event.on} is before {what} on {day}, which this relies on.",
             todo="Give the day on which it really was so as 'effective_on'.",
+            code="REC-12",
         )

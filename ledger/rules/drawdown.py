@@ -94,7 +94,6 @@ def only_confirmed_facts_move_money(_: World, event: Event[Any]) -> None:
         return
     titles = ", ".join(item.title for item in event.provenance.evidence)
     raise Refused(
-        "FND-15",
         f"{titles or 'This entry'} is marked {event.provenance.status}.",
         todo="Record it as a statement ('agreement record-statement') until it is "
         "confirmed.",
@@ -118,7 +117,7 @@ def request_is_sound(world: World, event: Event[Any]) -> None:
     elif asked.value_on < event.on:
         wrong = f"The value date {asked.value_on} is before the request, {event.on}."
     if wrong:
-        raise Refused("FND-16", wrong)
+        raise Refused(wrong)
     not_before(event, facility.defined_on, f"the definition of {asked.facility}")
     seen: set[str] = set()
     for part in asked.allocations:
@@ -130,7 +129,7 @@ def request_is_sound(world: World, event: Event[Any]) -> None:
         elif not part.amount:
             wrong = f"{part.amount} of {part.tranche} draws nothing."
         if wrong:
-            raise Refused("FND-16", wrong, todo="Name each tranche once.")
+            raise Refused(wrong, todo="Name each tranche once.")
         seen.add(part.tranche)
         not_before(event, tranche.unlocked_on, f"the unlock of {part.tranche}")
 
@@ -142,11 +141,11 @@ def drawn_in_the_facilitys_currency(world: World, event: Event[Any]) -> None:
     facility = facility_of(world.get(Funding, event.deal), asked.facility)
     for amount in (asked.amount, *(part.amount for part in asked.allocations)):
         if amount.unit != facility.unit:
-            raise Refused("FND-14", f"Facility is in {facility.unit}; {amount} is not.")
+            raise Refused(f"Facility is in {facility.unit}; {amount} is not.")
     parts = (part.amount for part in asked.allocations)
     total = sum(parts, start=Amount.zero(facility.unit))
     if total != asked.amount:
-        raise Refused("FND-14", f"The parts add up to {total}, not {asked.amount}.")
+        raise Refused(f"The parts add up to {total}, not {asked.amount}.")
 
 
 @rule("FND-10", DisbursementSettled)
@@ -155,10 +154,9 @@ def settled_once(world: World, event: Event[Any]) -> None:
     drawdown = _drawdown(world, event)
     name, paid = event.data.drawdown, event.data.amount
     if drawdown.state in {"settled", "returned"}:
-        raise Refused("FND-10", f"{name} was settled on {drawdown.on['settled']}.")
+        raise Refused(f"{name} was settled on {drawdown.on['settled']}.")
     if paid != drawdown.amount:
         raise Refused(
-            "FND-10",
             f"{paid} was paid; {drawdown.amount} was approved for {name}.",
             todo="Record the failure, and request what is to be paid.",
         )
@@ -169,11 +167,10 @@ def bank_reference_is_new(world: World, event: Event[Any]) -> None:
     """A bank's reference stands for one payment, and is never left blank."""
     ref = event.data.bank_ref.strip()
     if not ref:
-        raise Refused("FND-10", "The payment has no bank reference.")
+        raise Refused("The payment has no bank reference.")
     known = world.get(Funding, event.deal).payment(ref)
     if known is not None:
         raise Refused(
-            "FND-10",
             f"Payment {known.bank_ref} is already recorded.",
             todo="Check the reference on the bank's own paper.",
         )
@@ -186,7 +183,6 @@ def drawdown_state_allows(world: World, event: Event[Any]) -> None:
     needed = NEEDED[type(event.data)]
     if drawdown.state not in needed:
         raise Refused(
-            "FND-16",
             f"Drawdown {event.data.drawdown} is {drawdown.state}; "
             f"{event.provenance.command!r} needs {' or '.join(sorted(needed))}.",
         )
@@ -195,7 +191,6 @@ def drawdown_state_allows(world: World, event: Event[Any]) -> None:
         day = event.data.value_on
         if not drawdown.last_on <= day <= event.on:
             raise Refused(
-                "FND-16",
                 f"The value date {day} does not lie between the instruction on "
                 f"{drawdown.last_on} and the settlement on {event.on}.",
             )
@@ -218,7 +213,6 @@ def acts_for_its_side(world: World, event: Event[Any]) -> None:
         entitled = (defined.provider, defined.recipient)
     if event.provenance.party not in entitled:
         raise Refused(
-            "FND-08",
             f"{event.provenance.command!r} is for {' or '.join(entitled)}; "
             f"you act for {event.provenance.party}.",
         )
@@ -231,7 +225,6 @@ def four_eyes(world: World, event: Event[Any]) -> None:
     before = _drawdown(world, event).by.get(step)
     if before is not None and same_person(before, event.provenance.actor):
         raise Refused(
-            "FND-08",
             f"You {did}. Another {role} is needed.",
             todo=f"Somebody other than {before} records it.",
         )
@@ -244,7 +237,6 @@ def draw_conditions_hold(world: World, event: Event[Any]) -> None:
     if observed.defaults:
         name, (since, party, ground) = next(iter(observed.defaults.items()))
         raise Refused(
-            "FND-09",
             f"Default {name} of {party} is open since {since}: {ground}.",
             todo="Record its cure first.",
         )
@@ -253,7 +245,6 @@ def draw_conditions_hold(world: World, event: Event[Any]) -> None:
             continue
         if not condition.met:
             raise Refused(
-                "FND-09",
                 f"{name} is not met for this draw; it is {condition.state}.",
                 todo="Satisfy or waive it first.",
             )
@@ -268,7 +259,6 @@ def value_date_is_available(world: World, event: Event[Any]) -> None:
     first, last = defined.available_from, defined.available_to
     if (first and asked.value_on < first) or (last and asked.value_on > last):
         raise Refused(
-            "FND-07",
             f"The value date {asked.value_on} is outside the availability of "
             f"{asked.facility}: {first or 'the beginning'} to {last or 'no end'}.",
             todo="Ask for a value date within it, or have it extended.",
@@ -286,7 +276,6 @@ def value_date_is_a_business_day_after_notice(world: World, event: Event[Any]) -
         return
     if calendar is None:
         raise Refused(
-            "FND-07",
             f"The terms count business days in the calendar {name}, which is not on "
             "the record.",
             todo=f"Record it with 'calendar record-holidays', as {name}.",
@@ -294,13 +283,11 @@ def value_date_is_a_business_day_after_notice(world: World, event: Event[Any]) -
     value_on, earliest = event.data.value_on, calendar.after(event.on, days)
     if value_on < earliest:
         raise Refused(
-            "FND-07",
             f"The value date {value_on} is too early for a request on {event.on}. "
             f"Earliest value date is {earliest} ({days} business days).",
         )
     if not calendar.is_business_day(value_on):
         raise Refused(
-            "FND-07",
             f"The value date {value_on} is no business day"
             f"{f' of {name}' if name else ''}; the next is "
             f"{calendar.next_business_day(value_on)}.",
@@ -330,7 +317,6 @@ def draw_is_within_what_is_available(world: World, event: Event[Any]) -> None:
     available = funding.available(asked.facility)
     if asked.amount > available:
         raise Refused(
-            "FND-01",
             f"{asked.amount} exceeds available {available} "
             f"({standing(funding, asked.facility)}).",
         )
@@ -346,7 +332,6 @@ def payment_is_still_covered(world: World, event: Event[Any]) -> None:
     used, unlocked = funding.used(asked.facility), funding.unlocked(asked.facility)
     if used > unlocked:
         raise Refused(
-            "FND-01",
             f"{asked.amount} is no longer covered: {used - unlocked} too much is "
             f"paid or approved ({standing(funding, asked.facility)}).",
             todo="Withdraw or reject a drawdown, or certify more capacity.",
@@ -360,9 +345,9 @@ def _room(funding: Funding, part: Allocation, more: Amount) -> None:
     drawn = funding.drawn(part.tranche)
     if drawn + more > unlocked:
         raise Refused(
-            "FND-01",
             f"{part.amount} exceeds what tranche {part.tranche} has left "
             f"(unlocked {unlocked}, drawn {drawn}).",
+            code="FND-01",
         )
 
 
@@ -379,7 +364,7 @@ def returned_in_the_currency_paid(world: World, event: Event[Any]) -> None:
     """What comes back is in the currency that was paid."""
     unit, back = _drawdown(world, event).amount.unit, event.data.amount
     if back.unit != unit:
-        raise Refused("FND-14", f"Facility is in {unit}; {back} is not.")
+        raise Refused(f"Facility is in {unit}; {back} is not.")
 
 
 @rule("FND-01", DisbursementReturned)
@@ -392,7 +377,6 @@ def no_more_comes_back_than_was_paid(world: World, event: Event[Any]) -> None:
     )
     if not back or back > left:
         raise Refused(
-            "FND-01",
             f"{back} cannot come back of {event.data.drawdown}: {left} is still paid.",
         )
 

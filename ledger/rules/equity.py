@@ -32,7 +32,7 @@ def equity_is_sound(world: World, event: Event[Any]) -> None:
     elif not issued.consideration or not issued.price.value:
         wrong = f"Shares at {issued.price} for {issued.consideration} are no issue."
     if wrong:
-        raise Refused("FND-16", wrong)
+        raise Refused(wrong)
 
 
 @rule("FND-14", EquityIssued)
@@ -42,7 +42,6 @@ def issued_in_the_facilitys_currency(world: World, event: Event[Any]) -> None:
     unit = drawdown_of(world.get(Funding, event.deal), issued.drawdown).amount.unit
     if {issued.price.currency, issued.consideration.unit} != {unit}:
         raise Refused(
-            "FND-14",
             f"Facility is in {unit}; the price is {issued.price}, the consideration "
             f"{issued.consideration}.",
         )
@@ -56,13 +55,11 @@ def issued_after_settlement(world: World, event: Event[Any]) -> None:
     drawdown = drawdown_of(funding, issued.drawdown)
     if funding.find(Equity, issued.certificate_no):
         raise Refused(
-            "FND-11",
             f"Equity certificate {issued.certificate_no} is already issued.",
             todo="A number is used once, even if the certificate was cancelled.",
         )
     if drawdown.state != "settled":
         raise Refused(
-            "FND-11",
             f"Drawdown {issued.drawdown} is {drawdown.state}; equity is issued only "
             "after settlement.",
         )
@@ -76,7 +73,6 @@ def price_times_quantity_is_the_consideration(_: World, event: Event[Any]) -> No
     value = issued.price.times(int(issued.quantity.value))
     if abs(value - issued.consideration.value) >= issued.price.value:
         raise Refused(
-            "FND-11",
             f"{issued.quantity} × {issued.price} = {value:f}, not "
             f"{issued.consideration}.",
             todo="The difference must be less than the price of one share.",
@@ -98,7 +94,6 @@ def issued_for_no_more_than_was_paid(world: World, event: Event[Any]) -> None:
     ):
         if so_far + issued.consideration > paid:
             raise Refused(
-                "FND-11",
                 f"{issued.consideration} exceeds what was paid of {what}: paid "
                 f"{paid}, equity issued for {so_far}.",
             )
@@ -110,7 +105,7 @@ def cancelled_once(world: World, event: Event[Any]) -> None:
     number = event.data.certificate_no
     equity = equity_of(world.get(Funding, event.deal), number)
     if equity.cancelled:
-        raise Refused("FND-16", f"Equity certificate {number} is cancelled already.")
+        raise Refused(f"Equity certificate {number} is cancelled already.")
     not_before(event, equity.issued_on, "its issue")
 
 
@@ -127,7 +122,6 @@ def issued_by_the_recipient(world: World, event: Event[Any]) -> None:
     recipient = facility_of(funding, facility).defined.recipient
     if event.provenance.party != recipient:
         raise Refused(
-            "FND-08",
             f"{event.provenance.command!r} is for {recipient}; "
             f"you act for {event.provenance.party}.",
         )

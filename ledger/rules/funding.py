@@ -77,7 +77,7 @@ def facility_is_sound(world: World, event: Event[Any]) -> None:
     ):
         wrong = f"It ends on {asked.available_to}, before {asked.available_from}."
     if wrong:
-        raise Refused("FND-16", wrong)
+        raise Refused(wrong)
 
 
 @rule("FND-15", CommitmentChanged)
@@ -86,7 +86,6 @@ def reported_facility_stands(world: World, event: Event[Any]) -> None:
     facility = facility_of(world.get(Funding, event.deal), event.data.facility)
     if event.confirmed and not facility.confirmed:
         raise Refused(
-            "FND-15",
             f"Facility {event.data.facility} is marked {facility.status}.",
             todo="Define the facility that was agreed, under another name.",
         )
@@ -104,7 +103,6 @@ def one_unit_in_a_facility(world: World, event: Event[Any]) -> None:
     for amount in amounts:
         if amount.unit != facility.unit:
             raise Refused(
-                "FND-14",
                 f"Facility {event.data.facility} is in {facility.unit}, not in "
                 f"{amount.unit}: {amount}.",
             )
@@ -122,7 +120,6 @@ def commitments_are_within_the_cap(world: World, event: Event[Any]) -> None:
         return
     if amount.unit != terms.funding_cap.unit:
         raise Refused(
-            "FND-02",
             f"The funding cap is {terms.funding_cap}; {amount} cannot be held "
             "against it.",
             todo="State the commitment in the currency of the cap, or amend the cap.",
@@ -155,18 +152,18 @@ def _within(cap: Amount, funding: Funding, changed: dict[str, Amount]) -> None:
     for name, amount in money.items():
         if amount.unit != cap.unit:
             raise Refused(
-                "FND-02",
                 f"The funding cap is {cap}; facility {name} of {amount} cannot be held "
                 "against it.",
                 todo="State the cap in the currency of the facilities, or close what "
                 "is in another.",
+                code="FND-02",
             )
     total = sum(money.values(), start=Amount.zero(cap.unit))
     if total > cap:
         raise Refused(
-            "FND-02",
             f"Facilities total {total}; the funding cap is {cap}.",
             todo="Lower a commitment or close a facility, or amend a cap that is agreed.",
+            code="FND-02",
         )
 
 
@@ -194,7 +191,7 @@ def tranche_is_sound(world: World, event: Event[Any]) -> None:
     elif asked.expires_on is not None and asked.expires_on < event.on:
         wrong = f"It would have expired on {asked.expires_on}, before {event.on}."
     if wrong:
-        raise Refused("FND-16", wrong)
+        raise Refused(wrong)
     not_before(event, facility.defined_on, f"the definition of {asked.facility}")
 
 
@@ -227,7 +224,6 @@ def trigger_is_sound(_: World, event: Event[Any]) -> None:
     wrong = _senseless(event.data.trigger)
     if wrong:
         raise Refused(
-            "FND-16",
             f"The trigger of {event.data.tranche} asks for nothing: {wrong}.",
             todo="Give each 'all' or 'any' at least one condition, and each "
             "condition a measure above zero.",
@@ -256,7 +252,6 @@ def tranches_are_within_the_commitment(world: World, event: Event[Any]) -> None:
     total = taken + event.data.size
     if total > facility.commitment:
         raise Refused(
-            "FND-02",
             f"Tranches total {total}; commitment is {facility.commitment}.",
             todo="Give it a smaller size, or change the commitment.",
         )
@@ -270,12 +265,10 @@ def change_names_its_cause(world: World, event: Event[Any]) -> None:
     facility = facility_of(world.get(Funding, event.deal), changed.facility)
     if facility.closed_on is not None:
         raise Refused(
-            "FND-16",
             f"Facility {changed.facility} was closed on {facility.closed_on}.",
         )
     if changed.old != facility.commitment or changed.new == changed.old:
         raise Refused(
-            "FND-16",
             f"The commitment is {facility.commitment}; changing it from "
             f"{changed.old} to {changed.new} changes nothing.",
         )
@@ -290,7 +283,6 @@ def change_names_its_cause(world: World, event: Event[Any]) -> None:
         not_before(event, condition.on, f"the outcome of {changed.cause}")
     else:
         raise Refused(
-            "FND-16",
             f"{changed.cause!r} is neither an amendment in effect nor a condition "
             "with an outcome.",
             todo="Name the one that changes the commitment.",
@@ -304,7 +296,6 @@ def commitment_covers_its_tranches(world: World, event: Event[Any]) -> None:
     total = funding.reserved(event.data.facility, event.on)
     if event.confirmed and event.data.new < total:
         raise Refused(
-            "FND-02",
             f"Tranches total {total}; commitment would be {event.data.new}.",
             todo="Cancel a tranche first, or amend the commitment with 'relock'.",
         )
@@ -318,7 +309,6 @@ def commitment_covers_what_is_unlocked(world: World, event: Event[Any]) -> None:
     unlocked, used = funding.unlocked(name), funding.used(name)
     if event.confirmed and amount < max(unlocked, used):
         raise Refused(
-            "FND-01",
             f"{amount} is below what stands (unlocked {unlocked}, "
             f"paid {funding.paid(name)}, approved {funding.approved_unsettled(name)}).",
         )
@@ -330,13 +320,11 @@ def tranche_can_end(world: World, event: Event[Any]) -> None:
     tranche = tranche_of(world.get(Funding, event.deal), event.data.tranche)
     if tranche.ended is not None:
         raise Refused(
-            "FND-16",
             f"Tranche {event.data.tranche} is {tranche.ended} since "
             f"{tranche.ended_on}.",
         )
     if event.confirmed and tranche.unlocked >= tranche.defined.size:
         raise Refused(
-            "FND-16",
             f"Tranche {event.data.tranche} is unlocked in full: {tranche.unlocked}.",
         )
     not_before(event, tranche.defined_on, "its definition")
@@ -351,7 +339,6 @@ def expiry_has_passed(world: World, event: Event[Any]) -> None:
     if day is None or event.on <= day:
         last = f"runs to {day}" if day else "has no last day"
         raise Refused(
-            "FND-13",
             f"Tranche {event.data.tranche} {last}; it has not expired on {event.on}.",
             todo="" if day else "Cancel it, if that is what was agreed.",
         )
@@ -378,6 +365,6 @@ def facility_can_close(world: World, event: Event[Any]) -> None:
         )
         wrong = f"Facility {name} has drawdowns under way: {', '.join(under_way)}."
     if wrong:
-        raise Refused("FND-16", wrong)
+        raise Refused(wrong)
     not_before(event, facility.defined_on, "its definition")
     not_before(event, total.drawn_on, "its last drawdown")

@@ -105,7 +105,6 @@ def in_effect_before_money(world: World, event: Event[Any]) -> None:
     agreement = world.need(Agreement, event.deal)
     if agreement.effective_from is None:
         raise Refused(
-            "AGR-01",
             f"No money can move: {event.deal} is {agreement.state}. "
             "A letter of intent does not commit funds.",
             todo="Record the definitive agreement and its conditions first.",
@@ -121,7 +120,7 @@ def scope_is_not_suspended(world: World, event: Event[Any]) -> None:
     held = agreement.suspensions.get(scope)
     if held is None or (scope == "delivery" and event.on < held.on):
         return  # A delivery made before the suspension is still a fact.
-    raise Refused("AGR-09", f"{scope} is suspended since {held.on}: {held.ground}.")
+    raise Refused(f"{scope} is suspended since {held.on}: {held.ground}.")
 
 
 @rule("AGR-10", *dict.fromkeys((*NOT_AFTER_THE_END, *NOT_AFTER_THE_CLOSE)))
@@ -137,7 +136,6 @@ def only_winding_down(world: World, event: Event[Any]) -> None:
     if not closed and not isinstance(event.data, NOT_AFTER_THE_END):
         return
     raise Refused(
-        "AGR-10",
         f"{event.deal} ended on {agreement.ended_on}, and is {agreement.state}. "
         + ("It is closed." if closed else "Only wind-down entries are accepted."),
     )

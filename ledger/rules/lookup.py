@@ -42,9 +42,9 @@ def _known(what: str, funding: Funding, kind: type[P], name: str) -> P:
         return found
     known = ", ".join(sorted(funding.told.every(kind))) or "none"
     raise Refused(
-        "FND-16",
         f"{what} {name!r} is not on the record; known: {known}.",
         todo="Define it first, or check the name.",
+        code="FND-16",
     )
 
 
@@ -52,7 +52,7 @@ def new(what: str, funding: Funding, kind: type[Part], name: str) -> None:
     """Refuse a name that is taken."""
     if funding.find(kind, name) is not None:
         raise Refused(
-            "FND-16",
             f"{what} {name!r} is already on the record.",
             todo="Choose another name.",
+            code="FND-16",
         )

@@ -62,7 +62,6 @@ def proposed_once(world: World, event: Event[Any]) -> None:
     name = _name(event)
     if world.get(Milestone, event.deal, name).state != "none":
         raise Refused(
-            "MIL-07",
             f"Milestone {name!r} is already on the record.",
             todo="Re-baseline it, or choose another name.",
         )
@@ -80,10 +79,10 @@ def proposed_among_parties(world: World, event: Event[Any]) -> None:
 def _of_the_agreement(agreement: Agreement, party: str, does: str) -> None:
     if party not in agreement.parties:
         raise Refused(
-            "MIL-01",
             f"{party} {does}, but the parties of {agreement.name} are "
             f"{', '.join(agreement.parties)}.",
             todo="Act for one of them.",
+            code="MIL-01",
         )
 
 
@@ -99,12 +98,10 @@ def milestone_state_allows(world: World, event: Event[Any]) -> None:
         return
     if milestone.state == "none":
         raise Refused(
-            "MIL-07",
             f"Milestone {milestone.name} is known only from a report.",
             todo="Propose it, as a confirmed fact, first.",
         )
     raise Refused(
-        "MIL-07",
         f"Milestone {milestone.name} is {milestone.state}; "
         f"{event.provenance.command!r} needs {' or '.join(sorted(needed))}.",
         todo="Its history tells how it came there.",
@@ -117,10 +114,9 @@ def agreed_once_by_a_party(world: World, event: Event[Any]) -> None:
     agreement, agreed = world.need(Agreement, event.deal), event.data
     _of_the_agreement(agreement, agreed.party, "agrees")
     if agreed.party in _milestone(world, event).agreed_by:
-        raise Refused("MIL-01", f"{agreed.party} has agreed to {_name(event)} already.")
+        raise Refused(f"{agreed.party} has agreed to {_name(event)} already.")
     if agreed.needed and set(agreed.needed) != set(agreement.parties):
         raise Refused(
-            "MIL-01",
             f"{_name(event)} needs the agreement of {', '.join(agreement.parties)}, "
             f"not of {', '.join(agreed.needed)}.",
         )
@@ -136,7 +132,6 @@ def agreed_by_all(world: World, event: Event[Any]) -> None:
     missing = [party for party in parties if party not in milestone.agreed_by]
     if missing:
         raise Refused(
-            "MIL-01",
             f"{' and '.join(missing)} {'has' if len(missing) == 1 else 'have'} "
             f"not agreed to {milestone.name}.",
             todo="Record 'milestone agree' for each party first.",
@@ -156,15 +151,13 @@ def signed_off_by_each(world: World, event: Event[Any]) -> None:
     parties = world.need(Agreement, event.deal).parties
     if party not in parties:
         raise Refused(
-            "MIL-02",
             f"{party} cannot sign off; the parties are {', '.join(parties)}.",
         )
     for signed, signatory in milestone.sign_offs.items():
         if signed == party:
-            raise Refused("MIL-02", f"{party} has signed off already: {signatory}.")
+            raise Refused(f"{party} has signed off already: {signatory}.")
         if same_person(signatory, person):
             raise Refused(
-                "MIL-02",
                 f"{person} has signed off for {signed} already.",
                 todo=f"A second person signs off for {party}.",
             )
@@ -181,7 +174,6 @@ def achieved_when_signed_off(world: World, event: Event[Any]) -> None:
     missing = [party for party in parties if party not in milestone.sign_offs]
     if missing:
         raise Refused(
-            "MIL-02",
             f"The evidence for {milestone.name} is not signed off by "
             f"{' and '.join(missing)}.",
             todo="Record 'milestone sign-off' for each party first.",
@@ -192,9 +184,9 @@ def achieved_when_signed_off(world: World, event: Event[Any]) -> None:
 def _evidenced(milestone: Milestone, what: str) -> None:
     if milestone.evidenced_on is None:
         raise Refused(
-            "MIL-02",
             f"Milestone {milestone.name} cannot be {what}: there is no evidence.",
             todo="Record 'milestone submit-evidence' first.",
+            code="MIL-02",
         )
 
 
@@ -210,13 +202,11 @@ def metric_can_be_met(world: World, event: Event[Any]) -> None:
     ]
     if missing:
         raise Refused(
-            "MIL-03",
             f"The metric {metric.name!r} has no {', no '.join(missing)}.",
             todo="Re-baseline the milestone with a metric that can be measured.",
         )
     if metric.bound == "up_to":
         raise Refused(
-            "MIL-03",
             f"'Up to {_level(metric)}' is a ceiling.",
             todo="Give the minimum that counts as success, with bound at_least.",
         )
@@ -231,7 +221,6 @@ def minimum_is_reached(world: World, event: Event[Any]) -> None:
         return
     if result.value < metric.target.value:
         raise Refused(
-            "MIL-03",
             f"The result {result} {metric.unit} is below the minimum of "
             f"{_level(metric)}.",
             todo="Submit other evidence, or waive the milestone.",
@@ -249,13 +238,11 @@ def change_is_a_change(world: World, event: Event[Any]) -> None:
     match event.data:
         case Rescheduled(old=old, new=new) if new == old or old != milestone.target_on:
             raise Refused(
-                "MIL-06",
                 f"{milestone.name} is due on {milestone.target_on}; moving it "
                 f"from {old} to {new} changes nothing.",
             )
         case Rebaselined(platform=None, metric=None, target_on=None):
             raise Refused(
-                "MIL-06",
                 f"Nothing of {milestone.name} would change.",
                 todo="Give a platform, a metric or a target date.",
             )
@@ -267,7 +254,6 @@ def target_has_passed(world: World, event: Event[Any]) -> None:
     milestone = _milestone(world, event)
     if milestone.target_on is not None and event.on <= milestone.target_on:
         raise Refused(
-            "MIL-07",
             f"{milestone.name} is due on {milestone.target_on}; "
             f"it is not missed on {event.on}.",
         )

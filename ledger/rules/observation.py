@@ -29,7 +29,6 @@ def price_was_seen(_: World, event: Event[Any]) -> None:
     """A price is above zero and was observed over at least one day."""
     if event.data.days < 1 or not event.data.price.value:
         raise Refused(
-            "OBS-01",
             f"{event.data.price} over {event.data.days} days was not observed.",
             todo="Give a price above zero, and a window of at least one day.",
         )
@@ -64,7 +63,7 @@ def default_is_new(world: World, event: Event[Any]) -> None:
     elif name in observed.cured:
         wrong = f"Default {name!r} was declared and cured before."
     if wrong:
-        raise Refused("OBS-01", wrong)
+        raise Refused(wrong)
 
 
 @rule("OBS-01", DefaultCured)
@@ -74,5 +73,5 @@ def default_is_open(world: World, event: Event[Any]) -> None:
     observed = world.get(Observations, event.deal)
     if name not in observed.defaults:
         known = ", ".join(sorted(observed.defaults)) or "none"
-        raise Refused("OBS-01", f"Default {name!r} is not open; open are: {known}.")
+        raise Refused(f"Default {name!r} is not open; open are: {known}.")
     not_before(event, observed.defaults[name][0], f"the declaration of {name}")

@@ -58,12 +58,10 @@ def order_is_sound(world: World, event: Event[Any]) -> None:
     elif len({*numbers}) < len(numbers) or min(numbers) < 1:
         wrong = f"Lines are numbered from 1, each once; given are {numbers}."
     if wrong:
-        raise Refused("ORD-01", wrong)
+        raise Refused(wrong)
     for line in lines:
         if line.quantity < 1:
-            raise Refused(
-                "ORD-01", f"Line {line.line} orders {line.quantity}; at least 1."
-            )
+            raise Refused(f"Line {line.line} orders {line.quantity}; at least 1.")
 
 
 @rule("UNT-07", OrderPlaced)
@@ -73,7 +71,6 @@ def ordered_skus_count(world: World, event: Event[Any]) -> None:
         version = _version(world, event, line)
         if line.rated != version.rated:
             raise Refused(
-                "UNT-07",
                 f"Line {line.line} says {line.rated}; {line.sku} version "
                 f"{line.sku_version} is rated {version.rated}.",
             )
@@ -85,17 +82,17 @@ def _version(world: World, event: Event[Any], line: OrderLine) -> SkuVersioned:
     if version is None:
         known = ", ".join(map(str, sorted(sku.versions))) or "none"
         raise Refused(
-            "UNT-07",
             f"{line.sku} has no version {line.sku_version} in {event.deal}; "
             f"known: {known}.",
             todo="Define it with 'sku define' first.",
+            code="UNT-07",
         )
     platforms = terms_of(world.need(Agreement, event.deal)).platforms
     if platforms and line.sku not in platforms:
         raise Refused(
-            "UNT-07",
             f"{line.sku} does not count toward {event.deal}; "
             f"its platforms are {', '.join(platforms)}.",
+            code="UNT-07",
         )
     not_before(
         event,
@@ -115,7 +112,6 @@ def order_state_allows(world: World, event: Event[Any]) -> None:
     if isinstance(event.data, SerialsAllocated) and event.data.replaces is not None:
         return  # A replacement adds nothing to what was ordered.
     raise Refused(
-        "ORD-01",
         f"Order {order.name} is {order.state}; {event.provenance.command!r} needs "
         f"{' or '.join(sorted(NEEDED[type(event.data)]))}.",
     )
@@ -128,7 +124,6 @@ def quantity_covers_allocated(world: World, event: Event[Any]) -> None:
     line = _line(order, event.data.line)
     if event.data.new < max(1, line.allocated) or event.data.new == line.quantity:
         raise Refused(
-            "ORD-01",
             f"Line {line.line} of {order.name} orders {line.quantity} and has "
             f"{line.allocated} allocated; it cannot change to {event.data.new}.",
         )
@@ -139,7 +134,7 @@ def _line(order: Order, number: int) -> Line:
     if line is None:
         known = ", ".join(map(str, order.lines))
         raise Refused(
-            "ORD-01", f"Order {order.name} has no line {number}; known: {known}."
+            f"Order {order.name} has no line {number}; known: {known}.", code="ORD-01"
         )
     return line
 
@@ -151,7 +146,6 @@ def order_is_fulfilled(world: World, event: Event[Any]) -> None:
     for line in order.lines.values():
         if line.allocated < line.quantity:
             raise Refused(
-                "ORD-01",
                 f"Line {line.line} of {order.name} has {line.allocated} of "
                 f"{line.quantity} allocated.",
                 todo="Change the line to what was delivered, or cancel the order.",
@@ -171,7 +165,6 @@ def allocated_once(world: World, event: Event[Any]) -> None:
         seen.add(serial)
     if twice or not event.data.systems:
         raise Refused(
-            "UNT-01",
             f"{', '.join(twice) or 'No system'} would be allocated to line "
             f"{line.line} of {order.name}{' twice' * bool(twice)}.",
             todo="Name each system once, and at least one.",
@@ -188,7 +181,6 @@ def no_more_than_ordered(world: World, event: Event[Any]) -> None:
     after -= replaces is not None and order.holds(line.line, replaces)
     if after > line.quantity:
         raise Refused(
-            "UNT-06",
             f"Line {line.line} ordered {line.quantity}; {after} would be allocated.",
             todo="Change the line first, or allocate fewer.",
         )
@@ -200,7 +192,6 @@ def registered_once(world: World, event: Event[Any]) -> None:
     system = world.get(System, _serial(event))
     if system.state not in NOT_HERE:
         raise Refused(
-            "UNT-01",
             f"System {system.system} is already registered under order "
             f"{system.order} of {system.deal}, and is {system.state}.",
             todo="It moves only by decommissioning and a new registration.",
@@ -215,7 +206,6 @@ def second_life_has_a_reason(world: World, event: Event[Any]) -> None:
         return
     if not event.provenance.reason:
         raise Refused(
-            "UNT-14",
             f"System {system.system} was decommissioned under {system.deal} "
             f"on {system.state_on}.",
             todo="Say in 'reason' why it is registered again.",
@@ -233,14 +223,12 @@ def registered_as_ordered(world: World, event: Event[Any]) -> None:
     maker = serial.partition("/")[0]
     if maker != version.manufacturer:
         raise Refused(
-            "UNT-07",
             f"{serial} is by {maker}; {line.sku} is by {version.manufacturer}.",
         )
     said = (data.sku, data.sku_version, data.gpu_packages, data.gpu_dies, data.rated)
     fixed = (line.sku, line.sku_version, version.gpu_packages, version.gpu_dies)
     if said != (*fixed, version.rated) or not order.holds(line.line, serial):
         raise Refused(
-            "UNT-07",
             f"{serial} is not as line {line.line} of {order.name} orders it: "
             f"{line.sku} version {line.sku_version}.",
         )

@@ -47,7 +47,6 @@ def no_draws_while_overfunded(world: World, event: Event[Any]) -> None:
         name = drawdown_of(funding, event.data.drawdown).asked.facility
     if facility_of(funding, name).overfunded_since is not None:
         raise Refused(
-            "FND-12",
             f"Paid {funding.paid(name)} is {funding.excess(name)} above unlocked "
             f"{funding.unlocked(name)}. New draws are blocked.",
             todo="Cure it by new capacity, clawback, true-up or the provider's waiver.",
@@ -64,7 +63,6 @@ def declared_with_its_figures(world: World, event: Event[Any]) -> None:
     given = (event.data.paid, event.data.unlocked, event.data.excess)
     if given != found or not event.data.excess:
         raise Refused(
-            "FND-12",
             f"Facility {name} has paid {found[0]}, unlocked {found[1]}, in excess "
             f"{found[2]}; not {event.data.excess}.",
         )
@@ -78,7 +76,6 @@ def cured_when_nothing_is_in_excess(world: World, event: Event[Any]) -> None:
     excess = funding.excess(event.data.facility)
     if facility.overfunded_since is None or excess:
         raise Refused(
-            "FND-12",
             f"Facility {event.data.facility} is overfunded since "
             f"{facility.overfunded_since}, by {excess}.",
         )
@@ -98,20 +95,17 @@ def cure_is_sound(world: World, event: Event[Any]) -> None:
         clawback = clawback_of(funding, given.clawback)
         if clawback.facility != given.facility:
             raise Refused(
-                "FND-16",
                 f"Clawback {given.clawback} is of {clawback.facility}, "
                 f"not {given.facility}.",
             )
         not_before(event, clawback.demanded_on, "the demand")
     if not given.amount:
-        raise Refused("FND-16", f"{given.amount} moves nothing.")
+        raise Refused(f"{given.amount} moves nothing.")
     not_before(event, facility.defined_on, f"the definition of {given.facility}")
     if isinstance(given, OverfundingWaived):
         not_before(event, facility.overfunded_since, "the overfunding")
     if isinstance(given, ClawbackDemanded) and (given.due_on or event.on) < event.on:
-        raise Refused(
-            "FND-16", f"It would have been due on {given.due_on}, before the demand."
-        )
+        raise Refused(f"It would have been due on {given.due_on}, before the demand.")
 
 
 @rule("FND-14", *CURES)
@@ -119,9 +113,7 @@ def cured_in_the_facilitys_currency(world: World, event: Event[Any]) -> None:
     """What cures a facility is in its one currency."""
     facility = facility_of(world.get(Funding, event.deal), event.data.facility)
     if event.data.amount.unit != facility.unit:
-        raise Refused(
-            "FND-14", f"Facility is in {facility.unit}; {event.data.amount} is not."
-        )
+        raise Refused(f"Facility is in {facility.unit}; {event.data.amount} is not.")
 
 
 @rule("FND-08", *CURES)
@@ -134,7 +126,6 @@ def cured_by_its_sides(world: World, event: Event[Any]) -> None:
         entitled = (defined.provider,)
     if event.provenance.party not in entitled:
         raise Refused(
-            "FND-08",
             f"{event.provenance.command!r} is for {' or '.join(entitled)}; "
             f"you act for {event.provenance.party}.",
         )
@@ -146,7 +137,6 @@ def no_more_is_waived_than_the_excess(world: World, event: Event[Any]) -> None:
     excess = world.get(Funding, event.deal).excess(event.data.facility)
     if event.data.amount > excess:
         raise Refused(
-            "FND-12",
             f"{event.data.amount} exceeds the excess of {excess} "
             f"of {event.data.facility}.",
             todo="Waive what is in excess, or a part of it.",
@@ -171,7 +161,6 @@ def paid_stays_within_its_bounds(world: World, event: Event[Any]) -> None:
             most, of = funding.available(name), "available"
     if given.amount > most:
         raise Refused(
-            "FND-01",
             f"{given.amount} exceeds {max(most, Amount.zero(most.unit))} {of} "
             f"of {name} (unlocked {funding.unlocked(name)}, paid {paid}, "
             f"approved {funding.approved_unsettled(name)}).",

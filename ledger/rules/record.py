@@ -25,7 +25,7 @@ def comes_back(_: World, event: Event[Any]) -> None:
     try:
         body(event)
     except InvalidValue as error:
-        raise Refused("REC-15", str(error)) from error
+        raise Refused(str(error)) from error
 
 
 # Physical events are kept out of the future by UNT-05.
@@ -34,7 +34,6 @@ def not_in_the_future(world: World, event: Event[Any]) -> None:
     """An event is a fact: its day has begun somewhere on earth."""
     if event.on > world.latest_day:
         raise Refused(
-            "REC-11",
             f"{event.on} is in the future; the latest day is {world.latest_day}.",
             todo="An event is a fact: record it when it has happened.",
         )
@@ -47,7 +46,6 @@ def confirmed_by_a_primary_text(_: World, event: Event[Any]) -> None:
     if event.confirmed and evidence and all(item.grade != "P" for item in evidence):
         grades = ", ".join(f"{item.title!r} ({item.grade})" for item in evidence)
         raise Refused(
-            "REC-13",
             f"It is called confirmed, and rests on no primary text: {grades}.",
             todo="Cite a text of grade P too, or leave 'status' out: it is reported.",
         )
@@ -60,7 +58,6 @@ def document_is_attached(_: World, event: Event[Any]) -> None:
     attached = [item for item in event.provenance.evidence if item.grade == "P"]
     if event.confirmed and all(item.kind != needed for item in attached):
         raise Refused(
-            "REC-07",
             f"{event.data.tag()} needs evidence of the kind {needed!r}, grade P; "
             f"attached: {', '.join(str(item.kind) for item in attached) or 'none'}.",
             todo="Attach it.",

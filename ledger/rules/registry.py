@@ -1,8 +1,8 @@
 """What a rule is: a pure function of the world as it stands and the event proposed.
 
 `@rule("AGR-03", BecameEffective)` binds a function to the events that it guards.
-Commands, dry runs and rechecks call the same functions through `check`. A rule raises
-`Refused` with its code; it never changes anything.
+Commands, dry runs and rechecks call the same functions through `check`, which gives
+what a rule raises the rule's code. A rule never changes anything.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 from ledger.domain.aggregate import World
 from ledger.domain.event import Event, EventData
+from ledger.errors import Refused
 
 Rule = Callable[[World, Event[Any]], None]
 R = TypeVar("R", bound=Callable[..., None])
@@ -35,5 +36,9 @@ def rule(code: str, *events: type[EventData]) -> Callable[[R], R]:
 
 def check(world: World, event: Event[Any]) -> None:
     """Refuse the event if any rule that guards it says no."""
-    for _, guard in RULES.get(type(event.data), ()):
-        guard(world, event)
+    for code, guard in RULES.get(type(event.data), ()):
+        try:
+            guard(world, event)
+        except Refused as refusal:
+            refusal.code = refusal.code or code
+            raise

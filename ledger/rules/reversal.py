@@ -29,16 +29,15 @@ REVERSALS = (*(event.tag() for event in EVENTS), Reversed.tag())
 def request_is_sound(world: World, event: Event[Any]) -> None:
     """A reversal names entries of its deal, each once, and the reason."""
     if world.get(Reversal, event.deal, event.stream.rpartition("/")[2]).exists:
-        raise Refused("REC-02", f"{event.stream} is on the record already.")
+        raise Refused(f"{event.stream} is on the record already.")
     if not (event.provenance.reason or "").strip():
         raise Refused(
-            "REC-02",
             "A reversal without a reason explains nothing.",
             todo="Say why in 'reason'.",
         )
     positions = [target.position for target in event.data.targets]
     if len(set(positions)) < max(1, len(positions)):
-        raise Refused("REC-02", "Name the entries to reverse, each once.")
+        raise Refused("Name the entries to reverse, each once.")
     for target in event.data.targets:
         _check_target(world, event, target)
 
@@ -48,9 +47,9 @@ def _check_target(world: World, event: Event[Any], target: Target) -> None:
     if entry is None or entry.deal != event.deal:
         where = "not on the record" if entry is None else f"of {entry.deal}"
         raise Refused(
-            "REC-02",
             f"Entry {target.position} is {where}, not of {event.deal}.",
             todo="The history shows the entries of each deal.",
+            code="REC-02",
         ).hinting("entries")
     if (entry.stream, entry.version, entry.data.tag()) != (
         target.stream,
@@ -58,16 +57,16 @@ def _check_target(world: World, event: Event[Any], target: Target) -> None:
         target.entry,
     ):
         raise Refused(
-            "REC-02",
             f"Entry {target.position} is {entry.data.tag()} ({entry.ref}), "
             f"not {target.entry} ({target.stream}@{target.version}).",
+            code="REC-02",
         )
     if target.entry in REVERSALS:
         raise Refused(
-            "REC-02",
             f"Entry {target.position} is itself part of a reversal, "
             "which cannot be reversed.",
             todo="Record anew what was reversed by mistake.",
+            code="REC-02",
         )
 
 
@@ -76,7 +75,7 @@ def answers_an_open_request(world: World, event: Event[Any]) -> None:
     """A reversal is approved or rejected once, after it was requested."""
     reversal = _reversal(world, event)
     if reversal.state != "requested":
-        raise Refused("REC-02", f"Reversal {_name(event)} is {reversal.state}.")
+        raise Refused(f"Reversal {_name(event)} is {reversal.state}.")
     not_before(event, reversal.requested_on, "the request")
 
 
@@ -86,7 +85,6 @@ def approved_by_another(world: World, event: Event[Any]) -> None:
     by = _reversal(world, event).requested_by
     if same_person(by, event.provenance.actor):
         raise Refused(
-            "REC-02",
             "You made this request. Another approver is needed.",
             todo=f"Somebody other than {by} approves it.",
         )
@@ -96,7 +94,7 @@ def approved_by_another(world: World, event: Event[Any]) -> None:
 def reversal_is_confirmed(_: World, event: Event[Any]) -> None:
     """A reversal is the ledger's own act: a report of one reverses nothing."""
     if not event.confirmed:
-        raise Refused("REC-02", f"This reversal is marked {event.provenance.status}.")
+        raise Refused(f"This reversal is marked {event.provenance.status}.")
 
 
 @rule("REC-02", Requested, Approved)
@@ -110,7 +108,6 @@ def reversed_once_with_all_that_relies_on_it(world: World, event: Event[Any]) ->
     before = reversed_among(world.entries(event.deal)) & taken
     if before:
         raise Refused(
-            "REC-02",
             f"Entry {min(before)} was reversed before; an entry is reversed once.",
         )
     found = reliant(world, event.deal, taken, check)
@@ -125,7 +122,6 @@ def reversed_once_with_all_that_relies_on_it(world: World, event: Event[Any]) ->
     which = ", ".join(f"#{position}" for position in sorted(taken))
     have = "has" if len(taken) == 1 else "have"
     raise Refused(
-        "REC-02",
         f"{which} {have} later entries that rely on it: {'; '.join(named)}.",
         todo="Reverse them first, or together: request the reversal "
         "with 'with_reliant'.",
@@ -145,7 +141,6 @@ def reversed_as_approved(world: World, event: Event[Any]) -> None:
     )
     if reversal.state != "approved" or target not in reversal.targets:
         raise Refused(
-            "REC-02",
             f"Reversal {mark.reversal} is {reversal.state} and does not reverse "
             f"entry {mark.position}.",
         )

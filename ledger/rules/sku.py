@@ -21,7 +21,6 @@ def versions_count_up(world: World, event: Event[Any]) -> None:
     given = event.data.sku_version
     if given != sku.latest + 1:
         raise Refused(
-            "UNT-07",
             f"Version {given} of {sku.name} does not follow version {sku.latest}.",
             todo="A version is never changed; define the next one.",
         )
@@ -35,7 +34,6 @@ def counts_are_positive(_: World, event: Event[Any]) -> None:
     packages, dies = event.data.gpu_packages, event.data.gpu_dies
     if packages < 1 or dies < 1:
         raise Refused(
-            "UNT-07",
             f"{_name(event)} has {packages} GPU packages and {dies} dies.",
             todo="Give both, each at least 1; neither follows from the name.",
         )
@@ -51,7 +49,6 @@ def rating_is_within_its_limits(_: World, event: Event[Any]) -> None:
     )
     if not rated or not least <= rated <= most:
         raise Refused(
-            "UNT-11",
             f"{rated} is outside {least} to {most} for {_name(event)}.",
             todo="Give rated_least ≤ rated ≤ rated_most, above zero.",
         )

@@ -78,7 +78,6 @@ def under_this_deal(world: World, event: Event[Any]) -> None:
     system = _system(world, event)
     if system.deal != event.deal:
         raise Refused(
-            "UNT-14",
             f"System {system.system} is under {system.deal}, not {event.deal}.",
             todo="Decommission it there, then register it here with a reason.",
         )
@@ -90,7 +89,6 @@ def received_once(world: World, event: Event[Any]) -> None:
     system = _system(world, event)
     if system.received_on is not None:
         raise Refused(
-            "UNT-03",
             f"System {system.system} was received on {system.received_on} at "
             f"{system.site}. A second receipt is refused.",
         )
@@ -104,7 +102,6 @@ def system_state_allows(world: World, event: Event[Any]) -> None:
     if system.state not in needed:
         state = system.state if system.state != "none" else "not registered"
         raise Refused(
-            "UNT-02",
             f"System {system.system} is {state}; {event.provenance.command!r} "
             f"needs {' or '.join(sorted(needed))}.",
         )
@@ -124,7 +121,6 @@ def outage_allows(world: World, event: Event[Any]) -> None:
             fits = out is None
     if not fits:
         raise Refused(
-            "UNT-02",
             f"System {system.system} is {out or 'in no outage'}"
             f"{f' since {system.outage_since}' if out else ''}; "
             f"{event.provenance.command!r} is not possible.",
@@ -139,7 +135,6 @@ def dates_never_go_back(world: World, event: Event[Any]) -> None:
     last = system.state_on if isinstance(event.data, TIMELESS) else system.moved_on
     if event.on < last:
         raise Refused(
-            "UNT-04",
             f"{_deed(event)} {event.on} is before {_last(system)} {last}.",
             todo="Give the day on which it really was so as 'effective_on'.",
         )
@@ -159,7 +154,6 @@ def not_in_the_future(world: World, event: Event[Any]) -> None:
     """A physical event has happened; it has no future date."""
     if event.on > world.latest_day:
         raise Refused(
-            "UNT-05",
             f"{event.on} is in the future; the latest day is {world.latest_day}.",
             todo="Record it when it has happened.",
         )
@@ -171,7 +165,6 @@ def soak_is_sound(_: World, event: Event[Any]) -> None:
     test = event.data
     if test.soak_hours < 0 or (test.passed and test.failure):
         raise Refused(
-            "UNT-09",
             f"A test of {test.soak_hours} hours, passed {test.passed}, with failure "
             f"{test.failure!r} cannot be.",
         )
@@ -193,7 +186,6 @@ def passed_before(world: World, event: Event[Any]) -> None:
         since = system.component_replaced_on or system.state_on
         suite = terms.acceptance_suite or "any suite"
         raise Refused(
-            "UNT-09",
             f"No passed test since {since}: {system.system} needs one of {suite} "
             f"with {terms.soak_hours} hours of soak"
             f"{', after the exchange of a component' * bool(system.component_replaced)}.",
@@ -229,7 +221,6 @@ def judged_by_the_accepting_party(world: World, event: Event[Any]) -> None:
     entitled = (named,) if named else agreement.capacity
     if event.provenance.party not in entitled:
         raise Refused(
-            "UNT-10",
             f"{event.provenance.party} is not the accepting party; "
             f"{' or '.join(entitled)} is.",
         )
@@ -250,7 +241,6 @@ def accepted_by_another_person(world: World, event: Event[Any]) -> None:
     ):
         if other is not None and same_person(person, other):
             raise Refused(
-                "UNT-10",
                 f"{person} {did} {system.system}. Acceptance needs a second person.",
             )
 
@@ -263,7 +253,6 @@ def rating_is_plausible(world: World, event: Event[Any]) -> None:
     version = world.need(Sku, event.deal, system.sku).versions[system.sku_version]
     if not version.rated_least <= rated <= version.rated_most:
         raise Refused(
-            "UNT-11",
             f"{rated} is outside {version.rated_least} to {version.rated_most} "
             f"for {system.sku} version {system.sku_version}.",
         )
@@ -274,7 +263,6 @@ def rating_is_plausible(world: World, event: Event[Any]) -> None:
     top, bottom = tolerance.value.as_integer_ratio()
     if abs(measured.watts - rated.watts) * bottom > rated.watts * top:
         raise Refused(
-            "UNT-11",
             f"{system.system} drew {measured}, which is more than {tolerance} of "
             f"the rating away from {rated}.",
             todo="Say in 'reason' why it is accepted all the same.",
@@ -288,7 +276,6 @@ def rating_only_falls(world: World, event: Event[Any]) -> None:
     old, new = event.data.old, event.data.new
     if old != system.rated or not new or not new < old:
         raise Refused(
-            "UNT-11",
             f"{system.system} is rated {system.rated}; derating to {new} "
             "does not lower it to a rating above zero.",
         )
@@ -313,7 +300,6 @@ def slot_held_it(world: World, event: Event[Any]) -> None:
     slot = world.get(Slot, _path(event))
     if slot.system != event.data.system:
         raise Refused(
-            "UNT-12",
             f"{_path(event)} holds {slot.system or 'nothing'}, "
             f"not {event.data.system}.",
         )
@@ -322,9 +308,9 @@ def slot_held_it(world: World, event: Event[Any]) -> None:
 def _free(slot: Slot) -> None:
     if slot.system is not None:
         raise Refused(
-            "UNT-12",
             f"{slot.id.partition('/')[2]} holds {slot.system}.",
             todo="Name another place, or record first how that system left.",
+            code="UNT-12",
         )
 
 
@@ -332,16 +318,14 @@ def _free(slot: Slot) -> None:
 def component_is_another(_: World, event: Event[Any]) -> None:
     """A component is exchanged for another one."""
     if event.data.old_serial == event.data.new_serial:
-        raise Refused(
-            "UNT-13", f"{event.data.old_serial} cannot be exchanged for itself."
-        )
+        raise Refused(f"{event.data.old_serial} cannot be exchanged for itself.")
 
 
 @rule("UNT-13", Replaced)
 def replaced_by_another(_: World, event: Event[Any]) -> None:
     """A system is replaced by another serial."""
     if event.data.by == _path(event):
-        raise Refused("UNT-13", f"{event.data.by} cannot replace itself.")
+        raise Refused(f"{event.data.by} cannot replace itself.")
 
 
 @rule("UNT-13", Registered)
@@ -352,7 +336,6 @@ def replacement_is_linked(world: World, event: Event[Any]) -> None:
     old = world.need(System, event.data.replaces)
     if old.replaced_by != _path(event):
         raise Refused(
-            "UNT-13",
             f"{_path(event)} does not replace {old.system}, which is {old.state}"
             f"{f' by {old.replaced_by}' if old.replaced_by else ''}.",
         )
@@ -368,7 +351,6 @@ def replacement_counts_once(world: World, event: Event[Any]) -> None:
         seen.add(system.system)
         if system.certificate is not None:
             raise Refused(
-                "UNT-13",
                 f"System {system.system} is replaced by {new.system}; only one can "
                 f"count, and certificate {system.certificate} counts the old one.",
                 todo="Revoke that certificate, and certify anew.",

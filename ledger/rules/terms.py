@@ -32,7 +32,7 @@ def ratios_can_be(_: World, event: Event[Any]) -> None:
             wrong = "above 0"
         else:
             continue
-        raise Refused("AGR-12", f"{name!r} is {ratio}, and must be {wrong}.")
+        raise Refused(f"{name!r} is {ratio}, and must be {wrong}.")
 
 
 def _agreed(data: Any) -> Iterator[tuple[str, Ratio]]:

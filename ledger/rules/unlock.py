@@ -38,7 +38,7 @@ def tranche_is_live(world: World, event: Event[Any]) -> None:
     elif closed_on is not None:
         how = f"ended with its facility, closed on {closed_on}"
     if how:
-        raise Refused("FND-13", f"Tranche {name} {how}.")
+        raise Refused(f"Tranche {name} {how}.")
     not_before(event, tranche.defined_on, "the definition of the tranche")
     not_before(event, tranche.moved_on, "its last unlock or re-lock")
 
@@ -55,7 +55,6 @@ def only_confirmed_facts_unlock(world: World, event: Event[Any]) -> None:
     ):
         if status != "confirmed":
             raise Refused(
-                "FND-15",
                 f"{what} is marked {status}.",
                 todo="Only what is confirmed unlocks; define what was agreed, "
                 "under another name.",
@@ -80,7 +79,6 @@ def in_sequence(world: World, event: Event[Any]) -> None:
     for earlier in before:
         if earlier.confirmed and not earlier.over(event.on) and not earlier.full:
             raise Refused(
-                "FND-06",
                 f"Tranche {earlier.defined.tranche} is still locked: "
                 f"{earlier.unlocked} of {earlier.size} is unlocked.",
                 todo="Unlock that one first; they go in sequence.",
@@ -99,7 +97,6 @@ def trigger_is_met_now(world: World, event: Event[Any]) -> None:
         if later.met:
             not_before(event, later.since, "what its trigger asks for")
         raise Refused(
-            "FND-03",
             f"{'. '.join(now.missing)}.",
             todo=f"{unlock.tranche} unlocks once its trigger is met.",
         )
@@ -111,7 +108,6 @@ def trigger_is_met_now(world: World, event: Event[Any]) -> None:
     )
     if given != found or not same:
         raise Refused(
-            "FND-03",
             f"The inputs given ({unlock.certified}, terms {unlock.terms_version}) are "
             f"not those found ({now.payable}, terms {version}).",
         )
@@ -152,7 +148,6 @@ def tranche_conditions_hold(world: World, event: Event[Any]) -> None:
             continue
         if not condition.met:
             raise Refused(
-                "FND-17",
                 f"Condition {name} is {condition.state}; "
                 f"{event.data.tranche} unlocks once it is met.",
                 todo="Satisfy or waive it first.",
@@ -174,7 +169,6 @@ def unlocks_something_new(world: World, event: Event[Any]) -> None:
     else:
         said = f"{tranche.unlocked} of {unlock.tranche} was unlocked on {day}"
     raise Refused(
-        "FND-05",
         f"{said}; {unlock.certified} certified unlocks nothing more.",
         todo="" if tranche.full else "Certify more capacity first.",
     )
@@ -192,7 +186,6 @@ def amount_is_the_formulas(world: World, event: Event[Any]) -> None:
         amount, size = tranche.unlocked - moved.cumulative, moved.size
     if moved.cumulative == zero and isinstance(moved, TrancheUnlocked):
         raise Refused(
-            "FND-04",
             f"{moved.certified} certified pays for nothing of {moved.tranche}: "
             "there is no whole block.",
             todo="Certify more capacity first.",
@@ -200,7 +193,6 @@ def amount_is_the_formulas(world: World, event: Event[Any]) -> None:
     given = (moved.amount, moved.cumulative, moved.size)
     if given != (amount, recomputed(moved), size) or amount <= zero:
         raise Refused(
-            "FND-04",
             f"{moved.amount} to {moved.cumulative} is not what the formula gives: "
             f"{amount} to {recomputed(moved)}.",
         )
@@ -215,7 +207,6 @@ def unlocked_is_within_the_commitment(world: World, event: Event[Any]) -> None:
     commitment = funding.facilities[name].commitment
     if total > commitment:
         raise Refused(
-            "FND-01",
             f"{event.data.amount} would make {total} unlocked; "
             f"commitment is {commitment}.",
         )

@@ -97,7 +97,8 @@ def _parted(kind: Any) -> Callable[[Parts[Any], Event[Any]], None]:
     watches = _WATCHES.setdefault(kind, [])
 
     def take(rows: Parts[Any], event: Event[Any]) -> None:
-        one = kind.over(event.stream, rows)
+        stream = event.identity.stream
+        one = rows.lenses.get(stream) or kind.over(stream, rows)
         if not watches:
             one.take(event)
             return

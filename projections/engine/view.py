@@ -265,5 +265,5 @@ def fold_page(
                 if kind in view.handlers
             ]
         for view, handler, rows in of[kind]:
-            if view.counts(event, gone):
+            if not gone or view.counts(event, gone):
                 handler(rows, event)
