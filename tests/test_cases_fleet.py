@@ -18,6 +18,7 @@ from ledger.domain.order import Order
 from ledger.domain.system import LADDER, System
 from ledger.errors import AccordError
 from projections.engine.view import Book
+from projections.explain.changes import Player, tables_of
 from projections.projector import Projections
 from projections.views.fleet import FLEET, systems, systems_at, totals_of
 
@@ -157,6 +158,12 @@ def test_a_rack_that_moved_counts_under_one_deal(desk):
     assert shown(desk, "acme-vega") == {SYSTEM: "allocated"}
     everywhere = rows(desk, "fleet", deal=None)
     assert [(one["deal"], one["systems"]) for one in everywhere] == [("acme-vega", 1)]
+    played = Projections(desk.store)
+    with played.reading() as reading:
+        player = Player(reading, "acme-orion")
+        steps = list(player.play())
+        assert player.tables == tables_of(reading, "acme-orion")
+        assert any(c.row == "capacity//shipped" for c in steps[-1].changes)
     # As of a day before it moved, and as known before, it is where it was.
     assert rungs(desk, "acme-orion", date(2025, 6, 1)) == first
     last = desk.store.head().size

@@ -160,17 +160,17 @@ def test_a_history_without_what_a_rule_looks_up_is_told(desk):
     event = desk.ledger.entry(item.id)
     data = replace(event.data, line=1)
     desk.ledger.record(proposed("system/maker/R9", 1, event.provenance, data))
-    placed = desk.ledger.entry(
-        desk.store.select_notifications(1, 1, topics=["order.placed"])[0].id
-    )
-    desk.ledger.record(
-        proposed("order/acme-orion/PO-9", 1, placed.provenance, placed.data)
-    )
-    other = replace(event.data, order="PO-9")
+    other = replace(event.data, sku_version=7)
     desk.ledger.record(proposed("system/maker/R10", 1, event.provenance, other))
+    deals.batch(desk, *deals.life("maker/R10", "test"))
+    item = desk.store.select_notifications(1, 1, topics=["system.accepted"])[0]
+    accepted = desk.ledger.entry(item.id)
+    data = replace(accepted.data, test="system/maker/R10@6")
+    desk.ledger.record(proposed("system/maker/R10", 7, accepted.provenance, data))
     found = recheck(desk.store).findings
     assert [finding.stream for finding in found] == [
         "system/maker/R9",
         "system/maker/R10",
+        "system/maker/R10",
     ]
-    assert "A rule looks up 1, which is not on the record" in found[1].what
+    assert "A rule looks up 7, which is not on the record" in found[2].what

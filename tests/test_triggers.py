@@ -451,13 +451,16 @@ def test_capacity_purchased_counts_orders_of_those_entitled(desk, systems):
     desk.do("order cancel", order="PO-3", on="2025-03-03")
     said = desk.refuses("FND-03", **UNLOCK)
     assert "Purchased 400000 W of 600000 W" in said
-    desk.do(**place, order="PO-4", lines=[line], on="2025-03-04")
+    one = {**line, "quantity": 1}
+    desk.do(**place, order="PO-4", lines=[one], on="2025-03-04")
     desk.do("order change-line", order="PO-4", line=1, new=9, evidence=REPORTED)
-    desk.refuses("FND-03", **UNLOCK)
+    said = desk.refuses("FND-03", **UNLOCK)
+    assert "Purchased 500000 W of 600000 W" in said
     desk.do(**place, order="PO-5", lines=[line], on="2025-03-05")
     desk.refuses("REC-12", **UNLOCK, on="2025-03-04")
     (event,) = desk.data(**UNLOCK)
-    assert event.inputs[0].found == "700000 W"
+    assert event.inputs[0].found == "800000 W"
+    assert event.inputs[0].refs[-1] == "order/acme-orion/PO-5@1"
     assert recomputed(event) == event.cumulative
     said = desk.refuses("FND-03", "funding unlock", tranche="T2")
     assert "Purchased 0 W of 600000 W" in said

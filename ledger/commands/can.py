@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from ledger.commands.decision import Decision, Source
-from ledger.commands.registry import find
+from ledger.commands.funding import request_drawdown
 from ledger.domain.aggregate import World, stream_of
 from ledger.domain.agreement import Agreement
 from ledger.domain.funding import Allocation, Funding
@@ -38,10 +38,12 @@ def can(
     clock: Callable[[], datetime],
     deal: str,
     on: date,
-    command: str,
+    command: Callable[..., None],
     **given: Any,
 ) -> Refused | NotFound | None:
     """What a command is refused with on a day, whoever gives it; None if it is not.
+
+    `command` is its function, as `ledger.commands.funding.unlock`.
 
     Told is the refusal of the party that got furthest: not that somebody else must act,
     where that somebody met another refusal.
@@ -52,7 +54,7 @@ def can(
         decision = Decision(source, clock)
         decision.begin(_somebody(deal, party, on, command))
         try:
-            find(command).run(decision, **given)
+            command(decision, **given)
         except (Refused, NotFound) as refusal:
             refusals.append(refusal)
         else:
@@ -86,10 +88,7 @@ def available(
                 "allocations": (least,),
                 "value_on": _earliest(world, deal, on, state.defined.available_from),
             }
-            if (
-                can(source, clock, deal, on, "funding request-drawdown", **given)
-                is None
-            ):
+            if can(source, clock, deal, on, request_drawdown, **given) is None:
                 return most
     return Amount.zero(most.unit)
 
@@ -107,13 +106,16 @@ def _earliest(world: World, deal: str, on: date, opens: date | None) -> date:
     return max(calendar.after(on, days), calendar.next_business_day(first))
 
 
-def _somebody(deal: str, party: str, on: date, command: str) -> Provenance:
+def _somebody(
+    deal: str, party: str, on: date, command: Callable[..., None]
+) -> Provenance:
+    noun = command.__module__.rpartition(".")[2]
     return Provenance(
         deal=deal,
         actor=SOMEBODY,
         party=party,
         effective_on=on,
-        command=command,
+        command=f"{noun} {command.__name__.replace('_', '-')}",
         command_id="",
         command_digest="",
         correlation_id="",

@@ -58,7 +58,7 @@ class Evaluation:
     """The answer to a trigger: met or not, since when, on what, and what is missing.
 
     `certified` is all certified capacity; `payable` is what of it the formula may pay
-    for: less what other tranches of the facility were paid for (FND-05).
+    for: less what its facility paid others by a formula of the kind (FND-05).
     `asked_w` is the certified capacity that the trigger asks for, on the basis of the
     terms; of alternatives the nearest. None where it asks for none. `by_whom` are the
     parties whose act is missing, as far as that can be told.

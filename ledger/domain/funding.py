@@ -731,11 +731,16 @@ class Funding(Parted):
         return sorted(mine, key=lambda tranche: tranche.defined.number)
 
     def spent_w(self, tranche: Tranche) -> int:
-        """The certified watts that other tranches of its facility were paid for."""
+        """The certified watts for which its facility paid others of its kind (FND-05).
+
+        A block is paid for once by steps, a share of capacity once in proportion; that
+        a tranche of the one kind and one of the other look at the same watts is agreed.
+        """
+        kind = type(tranche.defined.formula)
         return sum(
             paid_for(other.defined.formula, other.unlocked)
             for other in self.tranches_of(tranche.defined.facility)
-            if other.key != tranche.key
+            if other.key != tranche.key and type(other.defined.formula) is kind
         )
 
     def total(self, facility: str) -> Total:

@@ -172,7 +172,8 @@ def measures(formula: Formula) -> bool:
 def paid_for(formula: Formula, unlocked: Amount) -> int:
     """The certified watts that an unlocked amount was paid for, rounded up.
 
-    They pay for nothing else in their facility (FND-05); a fixed amount uses up none.
+    They pay for nothing of the kind again in their facility (FND-05); a fixed amount
+    uses up none.
     """
     match formula:
         case Step(block=block, amount=amount):

@@ -111,7 +111,7 @@ def systems_are_in_service(world: World, event: Event[Any]) -> None:
 def _state(system: System) -> str:
     if system.outage is not None:
         return f"{system.outage} since {system.outage_since}"
-    if system.state != "accepted" and system.told.state == "accepted":
+    if system.told.state == "accepted":
         return "accepted only by report"
     return system.state
 

@@ -86,6 +86,7 @@ def of_streams(
         )
         if as_of is not None:
             query = query.where(events.c.effective_on <= as_of.isoformat())
+        query = query.order_by(events.c.position)
         for position, body in connection.execute(query):
             yield decode(body, position=position)
 

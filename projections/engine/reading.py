@@ -65,6 +65,8 @@ class Reading(Moment):
         self._stale = False
         self._rows: dict[tuple[str, str], Rows[Any]] = {}
         self._gone: dict[str, frozenset[int]] = {}
+        # Where another deal went on with a stream, after a version.
+        self._moves: dict[tuple[type[EventData], str, int], int] = {}
 
     def answer(self, view: View, deal: str | None) -> Answer:
         """The answer of one deal or of all, with its footer."""
@@ -176,7 +178,7 @@ class Reading(Moment):
             self.day,
             limited=self.as_of is not None,
             now=self.recording_time,
-            elsewhere=partial(self._elsewhere, deal),
+            elsewhere=partial(self.moves, deal),
         )
 
     def earlier(self, position: int) -> Reading:
@@ -260,21 +262,26 @@ class Reading(Moment):
             self._gone[event.deal] = gone
         return event.position not in gone and not isinstance(event.data, Reversed)
 
-    def _elsewhere(
+    def moves(
         self, deal: str, data: type[EventData], since: Mapping[str, int]
-    ) -> set[str]:
-        """Those streams on which another deal's entry of a type came after a version."""
-        found = of_streams(
-            self.connection, list(since), data, self.position, self.as_of
-        )
-        return {
-            event.stream
-            for event in found
-            if event.deal != deal
-            and event.version > since[event.stream]
-            and not event.is_claim
-            and self._counts(event)
-        }
+    ) -> dict[str, int]:
+        """Those streams on which another deal's entry of a type came after a version.
+
+        Each with the position of the first such entry.
+        """
+        known = self._moves
+        unknown = [one for one in since.items() if (data, *one) not in known]
+        known.update({(data, *one): 0 for one in unknown})
+        streams = [stream for stream, _ in unknown]
+        for event in of_streams(
+            self.connection, streams, data, self.position, self.as_of
+        ):
+            key = (data, event.stream, since[event.stream])
+            later = event.deal != deal and event.version > since[event.stream]
+            if later and not event.is_claim and self._counts(event):
+                known[key] = known[key] or event.position
+        found = {one[0]: known[data, *one] for one in since.items()}
+        return {stream: position for stream, position in found.items() if position}
 
     def streams(self, deal: str, kind: str, many: int) -> list[str]:
         """The first streams of a kind that a deal began, in order of their names."""

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
+from datetime import timedelta
 from typing import Any
 
-from ledger.commands.can import available as could_draw
-from ledger.commands.can import can
-from ledger.commands.decision import Decision
-from ledger.domain.aggregate import A, Parted
+from ledger.domain.aggregate import A, Parted, not_found, stream_of
 from ledger.domain.catalogue import BY_KIND
 from ledger.domain.event import Event
-from ledger.domain.values import Amount
+from ledger.domain.values import Amount, Id
 from ledger.errors import NotFound, Refused
 from projections.engine.view import Book
 
@@ -61,18 +59,54 @@ class BookSource:
         return ()
 
 
-def world_of(book: Book) -> Decision:
-    """The world as a page has it, for what rules and evaluations look at."""
-    return Decision(BookSource(book), lambda: book.now)
+class Page:
+    """A page as a world that is only looked at."""
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+        self.latest_day = (book.now + timedelta(hours=14)).date()
+
+    def get(self, kind: type[A], *ids: str) -> A:
+        """The aggregate, with version 0 where nothing is recorded of it."""
+        return self._book.state(kind, stream_of(kind, *ids))
+
+    def need(self, kind: type[A], *ids: str) -> A:
+        """The same, or NotFound."""
+        found = self.get(kind, *ids)
+        if not found.exists:
+            raise not_found(kind, ids)
+        return found
+
+    def ahead(self, kind: type[A], ids: Iterable[tuple[str, ...]]) -> None:
+        """Read aggregates that are looked at next, in few queries."""
+        self._book.ahead(kind, (stream_of(kind, *each) for each in ids))
+
+    def all(self, kind: type[A], deal: str) -> list[A]:
+        """Every aggregate of that kind in the deal, in order of its id."""
+        return [one for one in self._book.all(kind) if one.deal == deal and one.exists]
+
+    def entry(self, _position: int) -> Event[Any] | None:
+        """Nothing: a page has no events."""
+        return None
+
+    def entries(self, _deal: str) -> Iterable[Event[Any]]:
+        """Nothing: a page has no events."""
+        return ()
 
 
 def available(book: Book, facility: str) -> Amount:
     """What of a facility could be drawn on the day of the page."""
+    # All rules hang on it: they are loaded where something is tried.
+    from ledger.commands.can import available
+
     source = BookSource(book)
-    return could_draw(source, lambda: book.now, book.deal, book.as_of, facility)
+    return available(source, lambda: book.now, book.deal, book.as_of, facility)
 
 
-def refusal(book: Book, command: str, **given: Any) -> Refused | NotFound | None:
-    """What a command would be refused with on the day of the page; None if it is not."""
-    source = BookSource(book)
-    return can(source, lambda: book.now, book.deal, book.as_of, command, **given)
+def why_not_unlock(book: Book, tranche: str) -> Refused | NotFound | None:
+    """What `funding unlock` would be refused with on that day; None if it is not."""
+    from ledger.commands.can import can
+    from ledger.commands.funding import unlock
+
+    source, name = BookSource(book), Id(tranche)
+    return can(source, lambda: book.now, book.deal, book.as_of, unlock, tranche=name)

@@ -33,7 +33,7 @@ Rows = Parts
 Handler = Callable[[Rows[Any], Event[Any]], None]
 Keys = Callable[[Event[Any]], Iterable[str]]
 H = TypeVar("H", bound=Handler)
-Elsewhere = Callable[[type[EventData], Mapping[str, int]], AbstractSet[str]]
+Elsewhere = Callable[[type[EventData], Mapping[str, int]], Mapping[str, int]]
 """Of some streams, each with a version, those that another deal went on with."""
 
 
@@ -85,12 +85,13 @@ class Book:
 
     def elsewhere(
         self, data: type[EventData], since: Mapping[str, int]
-    ) -> AbstractSet[str]:
+    ) -> Mapping[str, int]:
         """Those streams on which another deal's entry of a type came after a version.
 
-        A deal's rows are folded from its own events, and cannot tell.
+        Each with the position of that entry. A deal's rows are folded from its own
+        events, and cannot tell.
         """
-        return self._elsewhere(data, since) if self._elsewhere else frozenset()
+        return self._elsewhere(data, since) if self._elsewhere else {}
 
     def once(self, name: str, make: Callable[[Book], Any]) -> Any:
         """What is worked out from the book, the first time that it is asked for."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
+from itertools import chain, pairwise
 from typing import Any, Final
 
-from ledger.domain.event import Event, Reversed
+from ledger.domain.event import Event, EventData, Reversed
 from ledger.domain.struct import Frozen
 from ledger.domain.transcoding import to_builtins
 from projections.engine.reading import Reading
@@ -180,7 +181,9 @@ class Player:
         self._reading = reading
         self._deal = deal
         self._views = views
-        self._after = after
+        self._after = self._upto = after
+        # Where another deal next changes what a view says.
+        self._moves: dict[str, int] = {}
         self._folds = {
             name: one for view in views for name, one in view.with_reads().items()
         }
@@ -194,7 +197,12 @@ class Player:
 
     def play(self) -> Iterator[Step]:
         """Every event from there on, in recorded order, with what it changed."""
-        for event in self._reading.history(self._deal, self._after):
+        events = self._reading.history(self._deal, self._after)
+        for event, following in pairwise(chain(events, (None,))):
+            assert event is not None
+            # Until the next one, another deal may go on with a stream of this one.
+            upto = following.position - 1 if following else self._reading.position
+            self._upto = upto
             yield Step(event=event, changes=tuple(self._take(event)))
 
     def _take(self, event: Event[Any]) -> Iterator[Change]:
@@ -204,7 +212,8 @@ class Player:
                 return  # Of an entry that is not so by the day asked for.
             self._known, touched = True, set(self._folds)
         for view in self._views:
-            if touched.isdisjoint(view.with_reads()):
+            stands = self._upto < self._moves.get(view.name, self._upto + 1)
+            if stands and touched.isdisjoint(view.with_reads()):
                 continue
             table = self._table(view)
             yield from changes_between(view, self.tables[view.name], table)
@@ -230,6 +239,19 @@ class Player:
 
     def _table(self, view: View) -> Table:
         reading = self._reading
+        self._moves.pop(view.name, None)
+
+        def elsewhere(
+            data: type[EventData], since: Mapping[str, int]
+        ) -> dict[str, int]:
+            found = reading.moves(self._deal, data, since)
+            later = [at for at in found.values() if at > self._upto]
+            if later:
+                self._moves[view.name] = min(later)
+            return {name: at for name, at in found.items() if at <= self._upto}
+
         limited = reading.limited_by_day
-        book = Book(self._deal, self._rows, reading.day, limited=limited)
+        book = Book(
+            self._deal, self._rows, reading.day, limited=limited, elsewhere=elsewhere
+        )
         return table_of(view, view.draw(book))

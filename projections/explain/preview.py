@@ -21,15 +21,15 @@ def preview(
     mine = [event for event in proposed if event.deal == deal]
     with store.reading() as connection:
         reading = Reading(connection, store, FICTION)
-        book = reading.book(deal, STANDING)
-        before = STANDING.draw(book)
+        before = STANDING.draw(reading.book(deal, STANDING))
         taken_back = list(marks(mine))
         if taken_back:
-            then = Reading(
+            reading = Reading(
                 connection, store, FICTION, today=reading.day, reversing=taken_back
             )
-            book = then.book(deal, STANDING)
+        book = reading.book(deal, STANDING)
         for event in mine:
             for view in STANDING.with_reads().values():
                 view.fold(book.rows(view), event)
-        return before, STANDING.draw(book)
+        # Another book over these rows: the first one may know what was so before.
+        return before, STANDING.draw(reading.book(deal, STANDING))

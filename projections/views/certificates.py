@@ -10,7 +10,7 @@ from ledger.domain.evaluation import certified, counted
 from ledger.domain.struct import Frozen
 from projections.engine.claims import ClaimRow, claimed, keep_claims
 from projections.engine.nouns import NOUNS, parts_of
-from projections.engine.source import world_of
+from projections.engine.source import Page
 from projections.engine.view import Book, Drawn, View
 
 CERTIFICATES: Final = View(
@@ -44,12 +44,12 @@ class CertificateLine(Frozen):
 
 def counted_watts(book: Book) -> dict[str, int]:
     """The rated watts that each certificate counts for, as triggers count them."""
-    return counted(world_of(book), book.deal, book.as_of)
+    return counted(Page(book), book.deal, book.as_of)
 
 
 def certified_watts(book: Book) -> int:
     """Capacity in effective certificates, on the agreement's basis, converted once."""
-    return certified(world_of(book), book.deal, book.as_of).watts
+    return certified(Page(book), book.deal, book.as_of).watts
 
 
 def standing(certificate: Certificate) -> Paper:

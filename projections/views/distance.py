@@ -27,10 +27,10 @@ from ledger.domain.triggers import (
     Trigger,
     pays_more_at,
 )
-from ledger.domain.values import Amount, Id
+from ledger.domain.values import Amount
 from ledger.errors import Refused
 from projections.engine.nouns import NOUNS
-from projections.engine.source import refusal, world_of
+from projections.engine.source import Page, why_not_unlock
 from projections.engine.view import Book, Drawn, View
 from projections.views.commitment import plain
 from projections.views.deals import DEALS, agreement_of
@@ -86,12 +86,12 @@ def open_tranches(book: Book) -> list[Tranche]:
 
 def evaluation_of(book: Book, tranche: Tranche) -> Evaluation:
     """What the trigger of a tranche says on the day of the page."""
-    return evaluate_tranche(world_of(book), book.deal, tranche, book.as_of)
+    return evaluate_tranche(Page(book), book.deal, tranche, book.as_of)
 
 
 def waits(book: Book, tranche: Tranche) -> list[str]:
     """What a tranche waits for, in words; empty only where it is ready to unlock."""
-    refused = refusal(book, "funding unlock", tranche=Id(tranche.name))
+    refused = why_not_unlock(book, tranche.name)
     if refused is None:
         return []
     missing = list(evaluation_of(book, tranche).missing)
@@ -104,12 +104,18 @@ def waits(book: Book, tranche: Tranche) -> list[str]:
 
 
 def next_trigger(book: Book, unit: str | None = None) -> str | None:
-    """What the next locked tranche waits for, in a sentence; the next one of a unit."""
+    """What the next locked tranche waits for, in a sentence; the next one of a unit.
+
+    One that is ready comes first, wherever it stands.
+    """
+    first = None
     for tranche in open_tranches(book):
         if unit in {None, tranche.size.unit}:
-            said = "; ".join(waits(book, tranche)) or READY
-            return f"{tranche.name} ({tranche.size}): {said}"
-    return None
+            missing = "; ".join(waits(book, tranche))
+            if not missing:
+                return f"{tranche.name} ({tranche.size}): {READY}"
+            first = first or f"{tranche.name} ({tranche.size}): {missing}"
+    return first
 
 
 @DISTANCE.answer(Distance, DEALS, FLEET, PLAN, *NOUNS, key=("tranche",))
@@ -177,7 +183,7 @@ def _expected(book: Book, node: Trigger) -> str | None:
         case AgreementInEffect():
             return _month(book.get(Agreement).effective_from)
     answer = evaluate(
-        world_of(book), book.deal, node, Fixed(amount=Amount.zero("USD")), book.as_of
+        Page(book), book.deal, node, Fixed(amount=Amount.zero("USD")), book.as_of
     )
     return _month(answer.since)
 
