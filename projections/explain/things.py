@@ -95,9 +95,9 @@ def _of_money(book: Book, money: Funding, kind: str, name: str) -> Stand | None:
 def _tranche(book: Book, tranche: Tranche) -> Stand:
     note, lapsed = None, tranche.over(book.as_of) and not tranche.full
     if tranche.name in {one.name for one in open_tranches(book)}:
-        missing = "; ".join(waits(book, tranche))
+        missing = ". ".join(waits(book, tranche))
         note = f"locked: {missing}" if missing else READY
-    state = tranche.ended or ("lapsed" if over else "unlocked")
+    state = tranche.ended or ("lapsed" if lapsed else "unlocked")
     return Stand(plain(tranche.unlocked), tranche.unlocked.unit, state, note)
 
 
@@ -121,9 +121,7 @@ def _of_agreement(agreement: Agreement, kind: str, name: str) -> Stand | None:
     return None
 
 
-def moved(
-    event: Event[Any], *, told: bool = False
-) -> tuple[str | None, str | None]:
+def moved(event: Event[Any], *, told: bool = False) -> tuple[str | None, str | None]:
     """By how much money an event moved its thing, or the watts that it set.
 
     The moves of a tranche, a drawdown or a facility add up to what it stands at, so what
