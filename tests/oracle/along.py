@@ -64,7 +64,11 @@ def _requested(
 
 
 def _declared(entries: list[Entry]) -> Iterator[tuple[str, str, str, str, str]]:
-    """Overfunding is declared where it begins or grows, cured where it ends."""
+    """Overfunding is declared where it begins or grows, cured where it ends.
+
+    A reversal takes declarations back with what they rested on, and declares anew only
+    where none stands.
+    """
     excess: dict[tuple[str, str], int] = {}
     for at in transactions(entries):
         entry = entries[at - 1]
@@ -79,7 +83,7 @@ def _declared(entries: list[Entry]) -> Iterator[tuple[str, str, str, str, str]]:
             expected = _should_say(before, now)
             said = _said(same, name)
             taken_back = any(one.kind == "record.reversed" for one in same)
-            if expected != said and not (taken_back and not now):
+            if expected != said and not (taken_back and (before or not now)):
                 yield f"{entry.deal} #{at}", name, "overfunding", said, expected
 
 

@@ -43,10 +43,9 @@ class Difference(NamedTuple):
         )
 
 
-def compare(history: History) -> list[Difference]:
+def compare(history: History, moments: list[Moment]) -> list[Difference]:
     """Hold every view of every deal against the oracle at some moments."""
     found: list[Difference] = []
-    moments = history.moments()
     for stored in (False, True):
         if stored:
             history.desk.follow()

@@ -50,6 +50,7 @@ class History:
     chance: random.Random
     begun: int = 0
     ready: bool = False
+    looked_back: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     accepted: Counter[str] = field(default_factory=Counter)
 

@@ -12,7 +12,8 @@ from typing import Any
 import oracle
 from compare import Difference
 from funding import drawn
-from history import History
+from history import History, Moment
+from product import Desk
 from sums import shown
 
 PEOPLE = ("ann@acme", "bo@orion")
@@ -21,39 +22,66 @@ REASON = "Whether it could be"
 
 def watch(history: History) -> list[Difference]:
     """Try what the pages say is possible, on the ledger as it stands."""
-    found: list[Difference] = []
+    now = Moment(None, None, history.desk.clock.today)
+    tried = []
     for name in history.deals:
-        today = history.desk.clock.today
-        told = history.desk.ask(name, None, None, today)
-        if told is None:
+        told = history.desk.ask(name, None, None, now.today)
+        if told is not None:
+            deal = history.deal(name)
+            found = _tried(history.desk, deal, told)
+            tried += [_difference(history, deal, now, *one) for one in found]
+    return tried
+
+
+def look_back(history: History, moments: list[Moment]) -> list[Difference]:
+    """Try what past pages said is ready, on a ledger that knows as much as they did.
+
+    Nobody can ask a ledger to forget what is effective after a day; so this is about
+    the moments at which nothing of that kind was known.
+    """
+    tried = []
+    for at in moments:
+        position = at.known_at or history.desk.size
+        known = history.desk.entries()[:position]
+        if any(entry.on > at.day for entry in known):
             continue
-        deal = history.deal(name)
-        label = f"{name} today {today} at {history.desk.size}"
-        for view, key, column, product, rule in _tried(history, deal, told):
-            found.append(
-                Difference(history.seed, label, view, key, column, product, rule)
-            )
-    return found
+        history.looked_back += 1
+        with history.desk.as_known_at(position) as desk:
+            for name in history.deals:
+                told = history.desk.ask(name, at.as_of, at.known_at, at.today)
+                if told is not None:
+                    deal = oracle.deal_at(known, name, at.day)
+                    found = _ready(desk, deal, told)
+                    tried += [_difference(history, deal, at, *one) for one in found]
+    return tried
+
+
+def _difference(
+    history: History, deal: oracle.Deal, at: Moment, *found: str
+) -> Difference:
+    known_at = at.known_at or history.desk.size
+    label = f"{deal.name} as of {at.day} known at {known_at}"
+    return Difference(history.seed, label, *found)
 
 
 def _tried(
-    history: History, deal: oracle.Deal, told: dict[str, Any]
+    desk: Desk, deal: oracle.Deal, told: dict[str, Any]
 ) -> Iterator[tuple[str, str, str, str, str]]:
-    yield from _ready(history, deal, told)
+    yield from _ready(desk, deal, told)
     for name in deal.funding.facilities:
         says = told["commitment"][name]["available"]
         thinks = oracle.available(deal, name)
         for amount in sorted({says, says + 1, thinks, thinks + 1} - {0}):
-            code = _draw(history, deal, name, amount)
+            code = _draw(desk, deal, name, amount)
             yield from _compared(name, amount, code, says, thinks)
 
 
 def _ready(
-    history: History, deal: oracle.Deal, told: dict[str, Any]
+    desk: Desk, deal: oracle.Deal, told: dict[str, Any]
 ) -> Iterator[tuple[str, str, str, str, str]]:
     rows = told["distance"]
     for name in deal.funding.tranches:
-        code = _unlock(history, deal, name)
+        code = _unlock(desk, deal, name)
         page = name in rows and rows[name]["ready"]
         model = oracle.unlock(deal, name)
         if page != (code is None):
@@ -61,7 +89,7 @@ def _ready(
         if isinstance(model, int) != (code is None):
             yield "law", name, "rule on unlock beside oracle", code or "yes", str(model)
     first = told["standing"]["first_ready"]
-    if first and _unlock(history, deal, first):
+    if first and _unlock(desk, deal, first):
         yield "law", first, "next trigger says ready", "yes", "no"
 
 
@@ -75,9 +103,9 @@ def _compared(
         yield "law", name, "rule on request beside oracle", outcome, str(thinks)
 
 
-def _unlock(history: History, deal: oracle.Deal, tranche: str) -> str | None:
+def _unlock(desk: Desk, deal: oracle.Deal, tranche: str) -> str | None:
     codes = [
-        history.desk.tries(
+        desk.tries(
             {
                 "command": "funding unlock",
                 "deal": deal.name,
@@ -92,9 +120,7 @@ def _unlock(history: History, deal: oracle.Deal, tranche: str) -> str | None:
     return None if None in codes else codes[0]
 
 
-def _draw(
-    history: History, deal: oracle.Deal, facility: str, amount: int
-) -> str | None:
+def _draw(desk: Desk, deal: oracle.Deal, facility: str, amount: int) -> str | None:
     """Ask for so much of a facility, wherever it is left."""
     funding = deal.funding
     unit, parts, left = funding.facilities[facility].unit, [], amount
@@ -111,7 +137,7 @@ def _draw(
     parts[-1][1] += left
     first = oracle.first_value_on(deal.agreement, deal.day)
     opens = funding.facilities[facility].available_from or first
-    return history.desk.tries(
+    return desk.tries(
         {
             "command": "funding request-drawdown",
             "deal": deal.name,

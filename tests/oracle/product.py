@@ -7,6 +7,7 @@ watts, names as keys.
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -18,7 +19,7 @@ from sums import minor_of
 
 from ledger.application import Ledger
 from ledger.commands.registry import request_of
-from ledger.custody.transfer import export
+from ledger.custody.transfer import export, import_
 from ledger.domain.transcoding import to_builtins
 from ledger.errors import AccordError, BatchRefused, NotFound, Refused
 from ledger.record.store import create_store
@@ -36,6 +37,7 @@ VIEWS = (
     "drawdowns",
     "distance",
 )
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 SEGMENT = 16
 """So few events that a small record has many segments, and past rows are really read."""
 
@@ -106,11 +108,18 @@ class Desk:
             self._entries += [entry_of(bytes(item.state)) for item in found]
         return self._entries
 
-    def exported(self) -> list[Entry]:
-        """The same, read from an export."""
+    @contextmanager
+    def as_known_at(self, position: int) -> Iterator[Desk]:
+        """Another ledger that knows what this one knew at a position, from an export."""
         out = io.BytesIO()
         export(self.store, out)
-        return [entry_of(line) for line in out.getvalue().splitlines()]
+        with tempfile.TemporaryDirectory(dir=memory()) as folder:
+            other = Desk(url_of(Path(folder) / "cut.db"), self.clock.now)
+            import_(other.store, out.getvalue().splitlines(keepends=True)[:position])
+            try:
+                yield other
+            finally:
+                other.close()
 
     def follow(self) -> None:
         """Let the stored views catch up."""
@@ -153,6 +162,11 @@ def small_segments() -> Iterator[None]:
         yield
     finally:
         stored.SEGMENT = before
+
+
+def memory() -> Path | None:
+    """Where files are in memory, if the system has a place for them."""
+    return MEMORY if MEMORY.is_dir() else None
 
 
 def url_of(path: Path) -> str:

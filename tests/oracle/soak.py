@@ -12,10 +12,8 @@ from pathlib import Path
 from along import broken
 from compare import Difference, compare
 from history import History, play, reached
-from laws import watch
-from product import small_segments, url_of
-
-MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+from laws import look_back, watch
+from product import memory, small_segments, url_of
 
 
 @dataclass
@@ -67,7 +65,9 @@ def run(seed: int, url: str, tally: Tally) -> list[Difference]:
     with small_segments():
         history = play(seed, url, lambda one: seen.extend(watch(one)))
         try:
-            found = [*seen, *compare(history), *_broken(history)]
+            moments = history.moments()
+            seen += compare(history, moments)
+            found = [*seen, *look_back(history, moments), *_broken(history)]
             tally.add(history, found)
         finally:
             history.desk.close()
@@ -84,9 +84,8 @@ def _broken(history: History) -> list[Difference]:
 def soak(seeds: Iterable[int]) -> Tally:
     """Run many histories on SQLite, in memory where the system has a place for it."""
     tally = Tally()
-    where = MEMORY if MEMORY.is_dir() else None
     for seed in seeds:
-        folder = Path(tempfile.mkdtemp(dir=where))
+        folder = Path(tempfile.mkdtemp(dir=memory()))
         try:
             run(seed, url_of(folder / "history.db"), tally)
         finally:
