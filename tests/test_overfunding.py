@@ -28,9 +28,9 @@ from money import (
 )
 
 from ledger.commands.decision import Decision
-from projections.projector import Projections
 from ledger.domain.funding import Funding, OverfundingCured, OverfundingDeclared
 from ledger.errors import Refused
+from projections.projector import Projections
 
 
 @pytest.fixture
