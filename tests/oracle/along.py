@@ -12,12 +12,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import oracle
-from funding import Tranche
 from history import History
 from oracle import Deal
 from record import Entry, standing, transactions
 from sums import minor_of
-from triggers import cumulative, evaluate, measures
+from triggers import cumulative, evaluate
 
 
 def broken(history: History) -> Iterator[tuple[str, str, str, str, str]]:
@@ -127,12 +126,6 @@ def _judged(deal: Deal) -> bool:
     return not current and deal.agreement.version <= 1
 
 
-def _shared(deal: Deal, tranche: Tranche) -> bool:
-    """Whether another tranche of the facility is paid by capacity too."""
-    mine = deal.funding.tranches_of(tranche.facility).values()
-    return sum(measures(one.formula) for one in mine) > 1
-
-
 def _recorded(entries: list[Entry], revoked: Entry) -> dict[str, int]:
     return {
         entry.data["tranche"]: minor_of(entry.data["amount"])
@@ -144,20 +137,25 @@ def _recorded(entries: list[Entry], revoked: Entry) -> dict[str, int]:
 
 
 def _expected(entries: list[Entry], revoked: Entry, before: Deal) -> dict[str, int]:
-    """What each tranche that rests on the certificate loses without it."""
+    """What each tranche that rests on the certificate loses without it.
+
+    Of a facility the last tranche, by its number, falls first: what is left pays for
+    the others.
+    """
     certificate = before.capacity.certificates.pop(revoked.stream.split("/")[2])
     known = standing([one for one in entries if one.position < revoked.position])
     found = {}
-    for name, tranche in before.funding.tranches.items():
+    tranches = before.funding.tranches
+    for name in sorted(tranches, key=lambda one: -tranches[one].number):
+        tranche = tranches[name]
         last = _last_unlock(known, revoked.deal, name)
         if not tranche.unlocked or last is None or not _rests_on(last, revoked.stream):
-            continue
-        if _shared(before, tranche):
             continue
         left_w = oracle.measured_w(before, name)
         met = _met_without(last, before, tranche.trigger)
         left = cumulative(tranche.formula, tranche.size, left_w) if met else 0
         found[name] = max(0, tranche.unlocked - left)
+        tranche.unlocked -= found[name]
     before.capacity.certificates[revoked.stream.split("/")[2]] = certificate
     return found
 

@@ -197,12 +197,14 @@ def _distance(
 def _deals(deal: oracle.Deal) -> dict[str, Any]:
     rungs = built.ladder(deal.capacity, deal.agreement)
     return {
-        deal.name: {
+        f"{deal.name} {unit}": {
             "title": deal.agreement.title,
             "state": deal.agreement.state,
+            **money,
             "capacity_announced": rungs["announced"],
             "capacity_accepted": rungs["accepted"],
         }
+        for unit, money in oracle.totals(deal).items()
     }
 
 

@@ -294,12 +294,12 @@ def _give_back(
     """Lay money that came back to tranches, to each no more than was paid of it.
 
     Of a return the drawdown's own tranches come first; then those of which more is
-    drawn than unlocked, that much; then all, by number.
+    drawn than unlocked, that much; then all; the last by number first.
     """
     mine = state.tranches_of(facility)
     own = [(name, False) for name, _ in parts]
-    over = [(name, True) for name in mine]
-    rest = [(name, False) for name in mine]
+    over = [(name, True) for name in reversed(mine)]
+    rest = [(name, False) for name in reversed(mine)]
     for name, only_excess in [*own, *over, *rest]:
         tranche = mine[name]
         most = paid_of(state, name)

@@ -163,9 +163,38 @@ def ladder(deal: Deal) -> dict[tuple[str, str, str, str], int]:
         rungs = position(deal, name)
         for rung in RUNGS:
             found["funding", name, rung, facility.unit] = rungs[rung]
+    if cap and not deal.funding.facilities:
+        found |= {("funding", "", rung, unit_of(cap)): 0 for rung in RUNGS}
+        found["funding", "", "committed", unit_of(cap)] = _cap(deal)
     for rung, watts in built.ladder(deal.capacity, deal.agreement).items():
         found["capacity", "", rung, "W"] = watts
     return found
+
+
+def totals(deal: Deal) -> dict[str, dict[str, int]]:
+    """What a list of deals tells of the money, in each unit: none is added to another."""
+    cap, facilities = deal.agreement.announced("funding_cap"), deal.funding.facilities
+    units = [one.unit for _, one in sorted(facilities.items())]
+    money = [unit for unit in units if unit != "shares"]
+    first = unit_of(cap) if cap else next(iter(money), "USD")
+    found = {
+        unit: {"announced": 0, "committed": 0, "disbursed": 0}
+        for unit in (first, *units)
+    }
+    found[first]["announced"] = minor_of(cap) if cap else 0
+    for name, facility in facilities.items():
+        rungs = position(deal, name)
+        for rung in ("committed", "disbursed"):
+            found[facility.unit][rung] += rungs[rung]
+    if not facilities:
+        found[first]["committed"] = _cap(deal)
+    return found
+
+
+def _cap(deal: Deal) -> int:
+    """What the terms in force commit while no facility is defined yet."""
+    cap = deal.agreement.terms.get("funding_cap")
+    return minor_of(cap) if cap and deal.agreement.binding else 0
 
 
 def flags(deal: Deal) -> set[str]:

@@ -185,10 +185,14 @@ def _plain(name: str, answer: Any) -> Any:
     return _READ[name](rows, about)
 
 
+TOLD_OF_DEALS = ("announced", "committed", "disbursed")
+
+
 def _deals(rows: list[Any], _: Any) -> dict[str, Any]:
     return {
-        row["deal"]: {
+        f"{row['deal']} {row['funding_unit']}": {
             "title": row["title"],
+            **{rung: minor_of(row[f"funding_{rung}"]) for rung in TOLD_OF_DEALS},
             "state": row["state"],
             "capacity_announced": int(row["capacity_announced"]),
             "capacity_accepted": int(row["capacity_accepted"]),
