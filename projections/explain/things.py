@@ -52,11 +52,11 @@ def stand(book: Book, name: str) -> Stand:
 
 
 def _tranche(book: Book, tranche: Tranche) -> Stand:
-    note, over = None, tranche.over(book.as_of)
+    note, lapsed = None, tranche.over(book.as_of) and not tranche.full
     if tranche.name in {one.name for one in open_tranches(book)}:
         open_parts = "; ".join(waits(book, tranche))
         note = f"waits for: {open_parts or 'somebody to unlock it'}"
-    state = tranche.ended or ("lapsed" if over else "unlocked")
+    state = tranche.ended or ("lapsed" if lapsed else "unlocked")
     return Stand(plain(tranche.unlocked), tranche.unlocked.unit, state, note)
 
 
