@@ -17,7 +17,7 @@ from capacity import Capacity
 from funding import Funding, Tranche
 from record import Entry, cut
 from sums import minor_of, unit_of, watts_of
-from triggers import World, cumulative, evaluate, measures
+from triggers import World, cumulative, evaluate, measures, most
 
 RUNGS = ("committed", "unlocked", "requested", "approved", "disbursed")
 # What the pages leave open, as switches; README.md says why each stands as it does.
@@ -268,13 +268,13 @@ def _named(trigger: dict[str, Any]) -> list[str]:
 
 
 def _waits(deal: Deal, tranche: Tranche) -> bool:
-    """Whether one before it in the facility is locked and can still unlock."""
+    """Whether one before it in the facility can still unlock more."""
     before = deal.funding.tranches_of(tranche.facility).values()
     return any(
         one.number < tranche.number
         and one.ended is None
         and not one.lapsed(deal.day)
-        and not one.unlocked
+        and one.unlocked < most(one.formula, one.size)
         for one in before
     )
 
@@ -290,12 +290,16 @@ def certified_w(deal: Deal) -> int:
 
 
 def _spent_w(deal: Deal, name: str) -> int:
-    """The capacity that other tranches of its facility were paid for."""
+    """The capacity that other tranches of its facility, by its rule, were paid for."""
     if not CAPACITY_IS_PAID_ONCE:
         return 0
     mine = deal.funding.tranches[name]
     others = deal.funding.tranches_of(mine.facility)
-    return sum(_paid_for_w(one) for n, one in others.items() if n != name)
+    return sum(
+        _paid_for_w(one)
+        for n, one in others.items()
+        if n != name and one.formula["rule"] == mine.formula["rule"]
+    )
 
 
 def _paid_for_w(tranche: Tranche) -> int:

@@ -214,11 +214,11 @@ def tree(chance: random.Random) -> Line:
 def formula(chance: random.Random, size: int, unit: str, number: int) -> Line:
     """How much a tranche of a size in millions unlocks.
 
-    Mostly one tranche of a facility alone is paid by capacity.
+    In about half of the facilities more than one tranche is paid by capacity.
     """
     money = MILLION[unit]
     kinds = ["fixed", "fixed", "less"]
-    if number == 1 or chance.random() < 0.12:
+    if number == 1 or chance.random() < 0.45:
         kinds += ["step", "linear"]
     match chance.choice(kinds):
         case "fixed":

@@ -116,3 +116,8 @@ def cumulative(formula: dict[str, Any], size: int, certified_w: int) -> int:
         case "linear":
             amount = amount * certified_w // watts_of(formula["per"])
     return min(amount, size)
+
+
+def most(formula: dict[str, Any], size: int) -> int:
+    """What a tranche of a size can ever unlock: a fixed amount may be less."""
+    return size if measures(formula) else min(minor_of(formula["amount"]), size)
