@@ -22,6 +22,8 @@ from ledger.domain.event import EventData
 from ledger.domain.provenance import Provenance
 from ledger.domain.values import Amount, Id, Month, Power, Price, Ratio, Slug, SystemId
 from ledger.rules.rulebook import RULES
+from projections.engine.nouns import NOUNS
+from projections.engine.view import View
 from projections.registry import ANSWERED
 
 WORDS: Final[dict[Any, str]] = {
@@ -41,15 +43,16 @@ WORDS: Final[dict[Any, str]] = {
 VALUES: Final = """\
 | value | is written as |
 |---|---|
-| amount | `100000000000.00 USD`, or whole shares: `160000000 shares`; read also as `100bn USD` |
-| power | `10000000000 W`; read also as kW, MW and GW |
-| ratio | a decimal of zero or more: `1.20` |
-| price | money per share, any number of decimals: `23.28 USD` |
+| amount | `100000000000.00 USD`, or whole shares: `160000000 shares`; read also as `100bn USD`; at most 10^24 of its last decimal |
+| power | `10000000000 W`; read also as kW, MW and GW; at most 1,000,000 GW |
+| ratio | a decimal of zero or more: `1.20`; at most 10^15, with 18 decimals |
+| price | money per share: `23.28 USD`; at most 10^15, with 18 decimals |
 | date | `2025-09-22` |
 | month | `2026-07` |
 | id | letters, digits, `.`, `_` and `-`, at most 80, beginning with a letter or digit |
 | slug | the same in lower case, without `.` and `_`, at most 60: a deal or a party |
 | system | manufacturer and serial: `nvidia/VR-000123` |
+| text | a name of at most 500 characters, prose of at most 65,536 |
 """
 ELSEWHERE: Final[dict[str, tuple[str, str]]] = {
     "FND-04": (
@@ -87,6 +90,10 @@ ELSEWHERE: Final[dict[str, tuple[str, str]]] = {
     "REC-10": (
         "An unknown event type or a newer schema stops reading; it is never skipped.",
         "decoding, `ledger/domain/transcoding.py`",
+    ),
+    "REC-15": (
+        "An entry is read back from its bytes as it was, and has at most 1 MiB of them.",
+        "every entry, when all other rules have agreed",
     ),
 }
 GENERATED: Final = (
@@ -196,9 +203,17 @@ def views_page() -> str:
         lines += ["| column | type |", "|---|---|"]
         lines += [f"| `{name}` | {kind} |" for name, kind in _columns(view.row, shapes)]
         if view.reads:
-            names = ", ".join(f"`{other.name}`" for other in view.reads)
-            lines += ["", f"It draws on {names}."]
+            lines += ["", f"It draws on {_drawn_on(view)}."]
     return _page([*lines, *shapes.tables()])
+
+
+def _drawn_on(view: View) -> str:
+    """The views whose rows a view reads; the state of every kind in few words."""
+    every = set(NOUNS) <= set(view.reads)
+    names = [
+        f"`{other.name}`" for other in view.reads if not (every and other in NOUNS)
+    ]
+    return ", ".join([*names, "the state of every kind"] if every else names)
 
 
 PAGES: Final[dict[str, Callable[[], str]]] = {

@@ -27,7 +27,7 @@ from ledger.domain.aggregate import A, fold
 from ledger.domain.event import Event
 from ledger.domain.provenance import Actor, Provenance, status_of
 from ledger.domain.system import System
-from ledger.domain.transcoding import decode, to_builtins
+from ledger.domain.transcoding import body, decode, to_builtins
 from ledger.domain.values import Slug
 from ledger.errors import (
     AccordError,
@@ -39,7 +39,7 @@ from ledger.errors import (
     OutcomeUnknown,
     Refused,
 )
-from ledger.record.mapper import EventMapper
+from ledger.record.mapper import EventMapper, EventToStore
 from ledger.record.refusals import Refusal, note
 from ledger.record.snapshot import KINDS, due
 from ledger.record.snapshot import load as load_on_snapshot
@@ -141,14 +141,21 @@ class Ledger(Application[str]):
         for position, data in self.store.entries(deals):
             yield decode(data, position=position)
 
-    def record(self, *events: Event[Any], **kwargs: Any) -> Sequence[int]:
-        """Record events; their positions.
+    def record(
+        self,
+        *events: Event[Any],
+        bodies: Sequence[bytes] | None = None,
+        **kwargs: Any,
+    ) -> Sequence[int]:
+        """Record events, as their `bodies` where those are known; their positions.
 
         The library's `save` does the same, asks each of them for its protocol, and
         tells of each what it was before it was stamped.
         """
+        written = map(body, events) if bodies is None else bodies
         return self.store.insert_events(
-            [self.mapper.to_stored_event(event) for event in events], **kwargs
+            [EventToStore.of(*pair) for pair in zip(events, written, strict=True)],
+            **kwargs,
         )
 
     def execute(self, request: Request, *, actor: str | None = None) -> Receipt:
@@ -237,6 +244,7 @@ class Ledger(Application[str]):
             try:
                 positions = self.record(
                     *decision.events,
+                    bodies=decision.bodies,
                     expects=decision.expects,
                     counts=decision.counts,
                     extents=decision.extents,
@@ -500,5 +508,6 @@ def _digest(request: Request, who: Actor) -> str:
     }
     # Those of the parameters are checked where the command reads them.
     for name in ("actor", "evidence", "reason"):
-        limits.check(name, content[name])
+        if content[name]:
+            limits.check(name, content[name])
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ledger.errors import InvalidValue
+from ledger.errors import InvalidValue, quoted
 from projections.engine.view import View
 from projections.views.books import BOOKS
 from projections.views.certificates import CERTIFICATES
@@ -60,4 +60,6 @@ def view_named(name: str) -> View:
         return BY_NAME[name]
     except KeyError:
         known = ", ".join(BY_NAME)
-        raise InvalidValue(f"There is no view {name!r}; there are {known}.") from None
+        raise InvalidValue(
+            f"There is no view {quoted(name)}; there are {known}."
+        ) from None

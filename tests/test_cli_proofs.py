@@ -224,10 +224,10 @@ def test_a_receipt_says_the_same_a_year_later():
     assert "Wrote" not in done(*CHECK).stdout
     done("agreement", "lapse", "acme-orion", "--ground", "It expired")
     said = done(*CHECK).stdout
-    assert said.startswith("same: standing v2 of acme-orion at position 2, 15 rows")
+    assert said.startswith("same: standing v3 of acme-orion at position 2, 15 rows")
     assert answer(*CHECK)["ok"] is True
     done("view", "deals", "--receipt", "r", "--key", "ann.key")
-    assert "same: deals v1 at position 3" in done(*CHECK).stdout
+    assert "same: deals v2 at position 3" in done(*CHECK).stdout
 
 
 def test_a_receipt_that_does_not_agree_says_what_differs():

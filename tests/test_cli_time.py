@@ -162,7 +162,7 @@ def test_replay_tells_what_each_event_changed():
     assert len(steps) == len(lines("history", MACHINE))
     settled = [s for s in steps if s["type"] == "funding.disbursement_settled"]
     first = {(c["view"], c["row"], c["figure"]): c for c in settled[0]["changes"]}
-    change = first["standing", "funding/disbursed", "quantity"]
+    change = first["standing", "funding/main/disbursed", "quantity"]
     assert (change["old"], change["new"], change["unit"]) == (
         "0.00",
         "40000000.00",

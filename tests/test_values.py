@@ -28,7 +28,11 @@ from ledger.domain.values import (
     Ratio,
     Slug,
     SystemId,
+    decode_kept,
+    decode_value,
     parse_date,
+    parse_value,
+    read_back,
     scaled_watts,
 )
 from ledger.errors import InvalidValue
@@ -228,6 +232,7 @@ def test_units_never_mix() -> None:
     assert not shares.is_money
     assert usd != Amount.parse("1 EUR")
     assert usd != "1.00 USD"
+    assert Power(1) != "1 W"
     for other in (shares, Amount.parse("1 EUR")):
         for mix in (
             lambda o: usd + o,
@@ -237,6 +242,22 @@ def test_units_never_mix() -> None:
         ):
             with pytest.raises(InvalidValue, match="are of different units"):
                 mix(other)
+
+
+def test_a_sum_within_a_state_may_be_below_zero() -> None:
+    """What a state keeps is read; an event and a command go on refusing it."""
+    kept = decode_kept(Amount, "-12.50 USD")
+    assert kept == Amount.zero("USD") - Amount.parse("12.50 USD")
+    assert decode_kept(Amount, str(kept)) == kept
+    assert decode_kept(Power, "5 W") == Power(5)
+    for read in (decode_value, parse_value, read_back):
+        assert read(Slug, "acme") == Slug("acme")
+        with pytest.raises(InvalidValue, match="is negative"):
+            read(Amount, "-12.50 USD")
+        with pytest.raises(InvalidValue, match="Expected text, got 5"):
+            read(Amount, 5)
+        with pytest.raises(NotImplementedError, match="complex has no place"):
+            read(complex, "1")
 
 
 def test_values_are_immutable() -> None:

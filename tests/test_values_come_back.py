@@ -35,7 +35,7 @@ from ledger.domain.triggers import AgreementInEffect, All, Fixed
 from ledger.domain.values import Amount, Id, Power, Ratio, Slug
 from ledger.errors import BatchRefused, InvalidValue, Refused
 from ledger.record.store import Submission
-from ledger.rules.record import comes_back
+from ledger.rules.record import written
 
 ROOT = Path(__file__).parent.parent
 CASES = Path(__file__).parent / "cases"
@@ -127,7 +127,7 @@ def test_what_would_not_come_back_is_not_appended(
     assert said in str(refusal.value)
     assert desk.store.head() == before
     with pytest.raises(Refused, match=r"^REC-15: ") as refused:
-        comes_back(desk.ledger, event)  # type: ignore[arg-type] - it asks no world
+        written(event)
     assert refused.value.sentence == str(refusal.value)
 
 

@@ -141,13 +141,15 @@ def test_what_is_locked_says_what_it_waits_for(views):
     with views.reading() as reading:
         told = why(reading, REAL, "T01").note
         assert told == (
-            "locked: the tranche itself is reported; openai-nvidia is loi_signed"
+            "locked: The tranche itself is reported. "
+            "The agreement is loi_signed, not in effect"
         )
         nothing = why(reading, REAL, "disbursed")
         assert (nothing.figure, nothing.because) == ("0.00", ())
         assert nothing.note == (
             "nothing has come this far; next is T01 (10000000000.00 USD): "
-            "the tranche itself is reported; openai-nvidia is loi_signed"
+            "The tranche itself is reported. "
+            "The agreement is loi_signed, not in effect"
         )
         assert why(reading, REAL, "capacity/committed").note == (
             "nothing has come this far: the agreement is loi signed"

@@ -15,6 +15,7 @@ from cli.screen.progress import progress
 from cli.screen.receipts import plural, print_receipts
 from cli.session import session
 from ledger.commands.registry import request_of
+from ledger.errors import quoted
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -86,7 +87,7 @@ def demo(
     if name not in known:
         names = ", ".join(sorted([*known, NAME]))
         raise click.BadParameter(
-            f"there is no packaged deal {name!r}; there are: {names}.",
+            f"there is no packaged deal {quoted(name)}; there are: {names}.",
             param_hint="NAME",
         )
     data = known[name].read_bytes()

@@ -21,7 +21,7 @@ from ledger.domain.catalogue import BY_TAG
 from ledger.domain.limits import FURTHEST
 from ledger.domain.provenance import same_person
 from ledger.domain.transcoding import decode, to_builtins
-from ledger.errors import InvalidValue
+from ledger.errors import InvalidValue, quoted
 from projections.engine.answer import columns_of
 from projections.views.timeline import TIMELINE, line_of_event, timeline
 
@@ -194,7 +194,7 @@ def _check_type(kind: str | None) -> None:
         near = difflib.get_close_matches(kind, [*BY_TAG, *nouns], n=3)
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         raise InvalidValue(
-            f"There is no type of event {kind!r}.{hint} "
+            f"There is no type of event {quoted(kind)}.{hint} "
             f"The nouns are {', '.join(nouns)}."
         )
 

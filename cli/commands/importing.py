@@ -18,7 +18,7 @@ from cli.screen.receipts import plural
 from cli.session import session, where_and_who
 from ledger.domain.aggregate import not_found, stream_of
 from ledger.domain.agreement import Agreement
-from ledger.errors import AccordError, BatchRefused, InvalidValue
+from ledger.errors import AccordError, BatchRefused, InvalidValue, quoted
 
 if TYPE_CHECKING:
     from cli.input.manifests import Manifest
@@ -157,7 +157,7 @@ def _pairs(option: str, given: Sequence[str]) -> dict[str, str]:
     for text in given:
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
-            raise click.UsageError(f"{option} takes NAME=VALUE, not {text!r}.")
+            raise click.UsageError(f"{option} takes NAME=VALUE, not {quoted(text)}.")
         pairs[name.strip()] = value.strip()
     return pairs
 

@@ -10,7 +10,7 @@ from cli.commands.verbs import carry_out, made, request_from
 from cli.session import session
 from ledger.domain.limits import FURTHEST
 from ledger.domain.values import Slug
-from ledger.errors import InvalidValue, NotFound
+from ledger.errors import InvalidValue, NotFound, quoted
 
 if TYPE_CHECKING:
     from ledger.application import Ledger
@@ -27,7 +27,7 @@ class ReversalName(click.ParamType[tuple[str, str]]):
         deal, slash, name = str(value).rpartition("/")
         if not slash or not name:
             raise InvalidValue(
-                f"{value!r} is not a reversal. Write DEAL/ID, as in 'acme-orion/R-1'."
+                f"{quoted(value)} is not a reversal. Write DEAL/ID, as in 'acme-orion/R-1'."
             )
         return str(Slug.parse(deal)), name
 

@@ -16,7 +16,7 @@ from cli.screen.output import screen, write
 from ledger.domain.limits import FURTHEST
 from ledger.domain.system import STATES
 from ledger.domain.transcoding import to_builtins
-from ledger.errors import InvalidValue
+from ledger.errors import InvalidValue, quoted
 from projections.views.fleet import SystemLine
 from projections.views.fleet import systems as of_deal
 
@@ -101,6 +101,6 @@ def _check_state(state: str | None) -> None:
         near = difflib.get_close_matches(state, STATES, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise InvalidValue(
-            f"There is no state {state!r} of a system.{hint} "
+            f"There is no state {quoted(state)} of a system.{hint} "
             f"The states are {', '.join(STATES)}."
         )

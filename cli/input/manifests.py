@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from cli.hints import told
 from ledger.commands.registry import Command, Parameter, Request, find, request_of
-from ledger.errors import AccordError, InvalidValue
+from ledger.errors import AccordError, InvalidValue, quoted
 
 STEPS: Final = ("ship", "receive", "install", "energise", "test", "accept")
 PROBLEM: Final = "problem"
@@ -217,7 +217,7 @@ class Plan:
                 near = difflib.get_close_matches(target, known, n=1)
                 to = near[0] if near else "PARAMETER"
                 raise InvalidValue(
-                    f"The column {column!r} is nothing that "
+                    f"The column {quoted(column)} is nothing that "
                     f"'{self.command.name}' takes. Map it with --map '{column}={to}', "
                     f"or leave it out with --map '{column}='."
                 )
@@ -298,12 +298,14 @@ def _value(parameter: Parameter, cell: Any) -> Any:
     if parameter.optional_of is bool:
         if cell.casefold() not in _YES | _NO:
             raise InvalidValue(
-                f"{parameter.name!r}: {cell!r} is neither true nor false."
+                f"{parameter.name!r}: {quoted(cell)} is neither true nor false."
             )
         return cell.casefold() in _YES
     if parameter.optional_of is int:
         if not re.fullmatch(r"-?[0-9]{1,18}", cell):
-            raise InvalidValue(f"{parameter.name!r}: {cell!r} is not a whole number.")
+            raise InvalidValue(
+                f"{parameter.name!r}: {quoted(cell)} is not a whole number."
+            )
         return int(cell)
     return cell
 

@@ -47,13 +47,13 @@ def parse_moment(text: str) -> datetime:
         return datetime.combine(parse_date(text), time.max, UTC)
     if not _MOMENT.fullmatch(text):
         raise InvalidValue(
-            f"{text!r} is not a time. Write YYYY-MM-DD, or YYYY-MM-DDTHH:MM:SSZ."
+            f"{quoted(text)} is not a time. Write YYYY-MM-DD, or YYYY-MM-DDTHH:MM:SSZ."
         )
     try:
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise InvalidValue(f"{text!r} is not a time in the calendar.") from None
+        raise InvalidValue(f"{quoted(text)} is not a time in the calendar.") from None
 
 
 def parse_position(text: str) -> int | None:
@@ -63,7 +63,7 @@ def parse_position(text: str) -> int | None:
     digits = text[1:].replace(",", "")
     if not re.fullmatch(r"[1-9][0-9]{0,17}", digits):
         raise InvalidValue(
-            f"{text!r} is not a position. Write '#' and a number from 1, as in '#12'."
+            f"{quoted(text)} is not a position. Write '#' and a number from 1, as in '#12'."
         )
     return int(digits)
 
@@ -164,7 +164,7 @@ class ViewName(click.ParamType[str]):
         if value not in names:
             near = difflib.get_close_matches(value, names)
             hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else ""
-            said = f"There is no view {value!r}. {hint or 'See them with: accord view'}"
+            said = f"There is no view {quoted(value)}. {hint or 'See them with: accord view'}"
             self.fail(said, param, ctx)
         return str(value)
 

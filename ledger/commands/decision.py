@@ -17,7 +17,7 @@ from ledger.domain.aggregate import A, Aggregate, fold, not_found, stream_of
 from ledger.domain.event import Event, EventData, Reversed
 from ledger.domain.provenance import Provenance
 from ledger.domain.transcoding import proposed
-from ledger.rules.rulebook import check
+from ledger.rules.rulebook import check, written
 
 
 class Source(Protocol):
@@ -57,6 +57,8 @@ class Decision:
         self.counts: dict[tuple[str, str], int] = {}
         self.extents: dict[str, int] = {}
         self.events: list[Event[Any]] = []
+        self.bodies: list[bytes] = []
+        # What each of them is written as, read back already.
         self.provenance: Provenance | None = None
 
     @property
@@ -67,6 +69,7 @@ class Decision:
     def let_go(self, kind: type[Aggregate]) -> None:
         """Forget what would be recorded, and how the aggregates of a kind stand then."""
         self.events.clear()
+        self.bodies.clear()
         gone = [stream for stream, a in self._aggregates.items() if type(a) is kind]
         for stream in gone:
             del self._aggregates[stream], self.expects[stream]
@@ -147,7 +150,7 @@ class Decision:
     def record(
         self, kind: type[Aggregate], *ids: str, data: EventData, **changed: Any
     ) -> Event[Any]:
-        """Check an event against every rule, then take it in.
+        """Check an event against every rule, and that it comes back; then take it in.
 
         `changed` replaces fields of the provenance, such as `causation`.
         """
@@ -157,6 +160,7 @@ class Decision:
             provenance = msgspec.structs.replace(provenance, **changed)
         event = proposed(aggregate.id, aggregate.version + 1, provenance, data)
         check(self, event)
+        self.bodies.append(written(event))
         self.events.append(event)
         if isinstance(data, Reversed):
             self._refold(aggregate)

@@ -56,6 +56,8 @@ Where a rule knows the least, that has a code of its own, and speaks for itself.
 """
 FURTHEST: Final = 10**18
 """How far any whole number may be from zero: a database keeps no larger ones."""
+SHORT: Final = 64
+"""Characters below which there is nothing to find in a text."""
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -102,6 +104,8 @@ def _check_whole(name: str, value: int, within: str) -> None:
 
 
 def _check_text(name: str, text: str) -> None:
+    if len(text) < SHORT:
+        return
     most = MOST_TEXT if name in TEXTS else MOST_NAME
     if len(text) > most:
         raise InvalidValue(

@@ -22,7 +22,13 @@ from ledger.domain.catalogue import EVENTS
 from ledger.domain.event import SCHEMA, Event, Identity
 from ledger.domain.provenance import Provenance
 from ledger.domain.struct import Hook, convert, decoder_of
-from ledger.domain.values import VALUES, decode_value, encode_value, parse_value
+from ledger.domain.values import (
+    VALUES,
+    decode_value,
+    encode_value,
+    parse_value,
+    read_back,
+)
 from ledger.errors import InvalidValue, UnknownEvent
 
 AnyEvent: Any = reduce(or_, EVENTS)
@@ -47,7 +53,7 @@ def _reader(kind: type[Any]) -> Callable[[bytes], Any]:
     """What reads one kind of struct; made where it is first needed."""
     known = _READERS.get(kind)
     if known is None:
-        known = _READERS[kind] = decoder_of(kind, decode_value).decode
+        known = _READERS[kind] = decoder_of(kind, read_back).decode
     return known
 
 
@@ -194,7 +200,7 @@ def _comes_back(value: Any) -> bytes:
     kind = type(value)
     try:
         written = _encoder.encode(value)
-        again = _reader(kind)(written)
+        again = (_READERS.get(kind) or _reader(kind))(written)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise InvalidValue(
             f"{kind.__name__} could not be read back: {str(error).rstrip('.')}."

@@ -479,6 +479,14 @@ def decode_value(kind: type[Any], value: Any) -> Any:
     return read(value)
 
 
+def read_back(kind: type[Any], value: Any) -> Any:
+    """Read what was just written; names are checked alone, since each is another."""
+    check = _NAMES.get(kind)
+    if check is not None and isinstance(value, str):
+        return check(value)
+    return decode_value(kind, value)
+
+
 def parse_value(kind: type[Any], value: Any) -> Any:
     """Read one of our values from text that a command gives, within the limits."""
     if kind in _QUANTITIES and isinstance(value, str):
@@ -494,6 +502,9 @@ def decode_kept(kind: type[Any], value: Any) -> Any:
     return decode_value(kind, value)
 
 
+_NAMES: Final[dict[type[Any], Callable[[str], Any]]] = {
+    kind: kind.parse for kind in (Id, Slug, SystemId, Month)
+}
 _QUANTITIES: Final = (Amount, Power, Ratio, Price)
 # Names have no limits but their pattern. Values are immutable, and the same few come
 # again and again; of systems there are too many for that.

@@ -22,9 +22,21 @@ class EventToStore(StoredEvent):
     deal: str
     effective_on: str
 
-    def __init__(self, **fields: Any) -> None:
-        """Take all fields at once: a frozen dataclass sets one after the other."""
-        vars(self).update(fields)
+    @classmethod
+    def of(cls, event: Event[Any], written: bytes) -> EventToStore:
+        """An event that is to be recorded, with its `body`."""
+        made = object.__new__(cls)
+        identity, provenance = event.identity, event.provenance
+        # All at once: a frozen dataclass sets one field after the other.
+        made.__dict__.update(
+            originator_id=identity.stream,
+            originator_version=identity.version,
+            topic=event.data.tag(),
+            state=written,
+            deal=provenance.deal,
+            effective_on=provenance.effective_on.isoformat(),
+        )
+        return made
 
 
 class EventMapper(Mapper[str]):
@@ -38,14 +50,7 @@ class EventMapper(Mapper[str]):
     def to_stored_event(self, domain_event: DomainEventProtocol[str]) -> StoredEvent:
         """Encode the provenance and data of an event that is to be recorded."""
         assert isinstance(domain_event, Event)
-        return EventToStore(
-            originator_id=domain_event.stream,
-            originator_version=domain_event.version,
-            topic=domain_event.data.tag(),
-            state=body(domain_event),
-            deal=domain_event.deal,
-            effective_on=domain_event.on.isoformat(),
-        )
+        return EventToStore.of(domain_event, body(domain_event))
 
     def to_domain_event(self, stored_event: StoredEvent) -> Event[Any]:
         """Decode a stored event."""

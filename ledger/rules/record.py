@@ -19,11 +19,12 @@ EVIDENCE: Final[dict[type[EventData], str]] = {
 }
 
 
-@rule("REC-15", *EVENTS)
-def comes_back(_: World, event: Event[Any]) -> None:
+# It is held against what is to be recorded, not again against what was.
+@rule("REC-15")
+def written(event: Event[Any]) -> bytes:
     """An entry is read back from its bytes as it was, and has at most 1 MiB of them."""
     try:
-        body(event)
+        return body(event)
     except InvalidValue as error:
         raise Refused(str(error)) from error
 

@@ -15,7 +15,7 @@ from ledger.domain.event import Event, EventData
 from ledger.errors import Refused
 
 Rule = Callable[[World, Event[Any]], None]
-R = TypeVar("R", bound=Callable[..., None])
+R = TypeVar("R", bound=Callable[..., Any])
 
 RULES: Final[dict[type[EventData], list[tuple[str, Rule]]]] = {}
 CODES: Final[dict[str, list[str]]] = {}

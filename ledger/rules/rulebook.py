@@ -24,6 +24,7 @@ from ledger.rules import (
     terms,
     unlock,
 )
+from ledger.rules.record import written
 from ledger.rules.registry import CODES, RULES, check
 
 MODULES = (
@@ -52,4 +53,4 @@ _ORDER: Final = {module.__name__: place for place, module in enumerate(MODULES)}
 for _guards in RULES.values():
     _guards.sort(key=lambda guard: _ORDER[guard[1].__module__])
 
-__all__ = ["CODES", "MODULES", "RULES", "check"]
+__all__ = ["CODES", "MODULES", "RULES", "check", "written"]

@@ -51,11 +51,16 @@ class Step(Frozen, omit_defaults=False):
 
 
 def table_of(view: View, drawn: Drawn) -> Table:
-    """The rows of an answer by what names them; equal names are numbered."""
+    """The rows of an answer by what names them; equal names are numbered.
+
+    A column of the key that is empty in a row is left out of its name: what was
+    announced is `funding/announced`, what a facility paid `funding/main/disbursed`.
+    """
     found: Table = {}
     for line in drawn.rows:
         row = to_builtins(line)
-        name = "/".join(str(row.get(column)) for column in view.key)
+        named = (row.get(column) for column in view.key)
+        name = "/".join(str(value) for value in named if value not in {"", None})
         number = 2
         while name in found:
             name = f"{name.partition(' #')[0]} #{number}"

@@ -93,11 +93,11 @@ def _of_money(book: Book, money: Funding, kind: str, name: str) -> Stand | None:
 
 
 def _tranche(book: Book, tranche: Tranche) -> Stand:
-    note, over = None, tranche.over(book.as_of)
+    note, lapsed = None, tranche.over(book.as_of) and not tranche.full
     if tranche.name in {one.name for one in open_tranches(book)}:
-        missing = "; ".join(waits(book, tranche))
+        missing = ". ".join(waits(book, tranche))
         note = f"locked: {missing}" if missing else READY
-    state = tranche.ended or ("lapsed" if over else "unlocked")
+    state = tranche.ended or ("lapsed" if lapsed else "unlocked")
     return Stand(plain(tranche.unlocked), tranche.unlocked.unit, state, note)
 
 

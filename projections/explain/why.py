@@ -25,7 +25,7 @@ from ledger.domain.provenance import Evidence
 from ledger.domain.struct import Frozen
 from ledger.domain.transcoding import to_builtins
 from ledger.domain.values import Amount
-from ledger.errors import InvalidValue, NotFound
+from ledger.errors import InvalidValue, NotFound, quoted
 from projections.engine.reading import Reading
 from projections.explain.lineage import MIXED, NAMED, Lineage
 from projections.explain.things import moved, stand
@@ -106,7 +106,7 @@ def _resolve(teller: _Teller, deal: str, subject: str) -> str:
         return next(iter(found))
     if found:
         raise NotFound(
-            f"{subject!r} is the name of several things of {deal}: "
+            f"{quoted(subject)} is the name of several things of {deal}: "
             f"say which, {' or '.join(found)}."
         )
     names = [*known, *(name.partition("/")[2] for name in known)]
@@ -115,7 +115,7 @@ def _resolve(teller: _Teller, deal: str, subject: str) -> str:
     hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     kinds = ", ".join(dict.fromkeys(name.partition("/")[0] for name in known))
     raise NotFound(
-        f"{deal} has nothing by the name of {subject!r}.{hint} "
+        f"{deal} has nothing by the name of {quoted(subject)}.{hint} "
         f"Its kinds are {kinds}; write KIND/NAME."
     )
 
