@@ -36,8 +36,10 @@ test: setup ## Runs all tests on both cores; fails below 100 % branch coverage o
 	@mkdir -p build && rm -f build/coverage* && $(BIN)/coverage run -m pytest -q -n 2 && $(BIN)/coverage combine -q && $(BIN)/coverage report
 
 soak: export ACCORD_SOAK ?= 20
-soak: setup ## Kills a PostgreSQL primary under load again and again: its standby must have all.
+soak: export ACCORD_HISTORIES ?= 10000
+soak: setup ## Kills a PostgreSQL primary again and again; holds ten thousand histories beside the oracle.
 	@$(BIN)/python -m pytest -q tests/test_takeover.py -o log_cli=true -o log_cli_level=INFO
+	@$(BIN)/python -m pytest -q -s tests/oracle -k soak
 
 lint: setup ## Checks style, formatting and the import contracts.
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo

@@ -18,6 +18,7 @@ from typing import Any
 import deals
 import pytest
 from conftest import Desk
+from deals import pay, unlocked
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -227,6 +228,24 @@ def test_what_was_known_at_each_end_of_a_segment_is_kept(tmp_path, seed):
     compare(desk, views, lines, asked)
     views.rebuild()
     compare(desk, views, lines, asked)
+    views.verify()
+    desk.ledger.close()
+
+
+def test_rows_that_are_read_again_are_kept_as_they_were(tmp_path, monkeypatch):
+    """A fold that reads all of a kind forgets nothing that it changed before."""
+    monkeypatch.setattr(stored, "SEGMENT", 4)
+    desk = Desk(tmp_path / "accord.db")
+    views = Projections(desk.store)
+    unlocked(desk)
+    pay(desk, amount="30m USD")
+    views.catch_up()
+    desk.do("certificate revoke", certificate="C-1", ground="Copied", on="2025-07-01")
+    claw = {"clawback": "CB", "on": "2025-07-02"}
+    desk.do("funding demand-clawback", **claw, facility="main", amount="10m USD")
+    desk.do("funding receive-clawback", **claw, amount="10m USD", bank_ref="B")
+    desk.do("funding return", drawdown="D1", amount="5m USD", bank_ref="R")
+    views.catch_up()
     views.verify()
     desk.ledger.close()
 

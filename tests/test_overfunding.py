@@ -30,6 +30,7 @@ from money import (
 from ledger.commands.decision import Decision
 from ledger.domain.funding import Funding, OverfundingCured, OverfundingDeclared
 from ledger.errors import Refused
+from projections.projector import Projections
 
 
 @pytest.fixture
@@ -56,6 +57,18 @@ def test_an_overfunded_facility_blocks_new_draws(desk, overfunded):
             "Paid 30000000.00 USD is 30000000.00 USD above unlocked 0.00 USD. "
             "New draws are blocked." in said
         )
+
+
+def test_what_is_approved_and_locked_again_is_flagged(desk):
+    """An approval whose capacity is lost stands above what is unlocked, and says why."""
+    unlocked(desk)
+    pay(desk, amount="30m USD", to="approve-drawdown")
+    standing = Projections(desk.store)
+    assert standing.answer("standing", desk.deal).about.flags == []
+    revoke(desk)
+    assert figures(desk) == (0, 0, 30, 0)
+    flags = standing.answer("standing", desk.deal).about.flags
+    assert flags == ["requests_exceed_unlocked"]
 
 
 def test_new_capacity_cures(desk, overfunded):

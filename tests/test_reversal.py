@@ -239,6 +239,37 @@ def test_a_payment_booked_by_mistake_cures_what_it_had_broken(desk):
     assert recheck(desk.store).findings == []
 
 
+def test_a_request_takes_its_approval_with_it(desk):
+    """Another refusal than the one that stood before is a ground, whatever was paid."""
+    deals.unlocked(desk)
+    deals.pay(desk)
+    reverse(desk, at(desk, "funding.tranche_unlocked"))
+    asked = at(desk, "funding.drawdown_requested")
+    reverse(desk, asked, with_reliant=True)
+    assert desk.get(Funding, desk.deal).drawdowns == {}
+    steps = ("drawdown_approved", "disbursement_instructed", "disbursement_settled")
+    named = {target.entry for target in desk.get(Reversal, desk.deal, "R-2").targets}
+    assert {f"funding.{step}" for step in steps} < named
+    assert recheck(desk.store).findings == []
+
+
+def test_what_another_entry_brought_about_is_reversed_with_it(desk):
+    """A rack's mark goes with the certificate that set it, never alone."""
+    deals.funded(desk)
+    deals.certify(desk, "C-1", ["maker/R1"])
+    effect, mark = at(desk, "certificate.took_effect"), at(desk, "system.certified")
+    ask = {"command": "reverse request", "reason": "Wrong", "actor": ANN}
+    said = desk.refuses("REC-02", **ask, positions=[mark])
+    assert f"Entry {mark} was brought about by #{effect} certificate.took" in said
+    desk.refuses("REC-02", **ask, positions=[mark], with_reliant=True)
+    slot = at(desk, "slot.occupied")
+    desk.refuses("REC-02", **ask, positions=[mark, slot])
+    reverse(desk, effect, mark)
+    assert desk.get(System, "maker", "R1").certificate is None
+    assert desk.get(Certificate, desk.deal, "C-1").state == "issued"
+    assert recheck(desk.store).findings == []
+
+
 def test_what_came_meanwhile_is_asked_for_again(desk):
     """An entry that came to rely on it after the request stops the approval."""
     deals.funded(desk)

@@ -1,9 +1,10 @@
 """The rungs of a facility's money, from what is committed to what is paid.
 
 A rung never exceeds the one below it, but where a flag says why: paid above unlocked
-(overfunded, FND-12), and requests that stand side by side above what is unlocked,
-since it is the approval that reserves money. What ended, the agreement or the facility,
-keeps on every rung what is paid or approved: the rest is cancelled.
+(overfunded, FND-12), and requests above what is unlocked: several stand side by side,
+since it is the approval that reserves money, and what was approved may be locked
+again. What ended, the agreement or the facility, keeps on every rung what is paid or
+approved: the rest is cancelled.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ class Rungs(NamedTuple):
 
     @property
     def requests_exceed_unlocked(self) -> bool:
-        """Whether requests side by side ask for more than is unlocked."""
-        return self.requested > max(self.unlocked, self.approved)
+        """Whether requests, approved or not, ask for more than is unlocked."""
+        return self.requested > max(self.unlocked, self.disbursed)
 
 
 def rungs(agreement: Agreement, funding: Funding, facility: str) -> Rungs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from ledger.domain.aggregate import World
@@ -100,11 +101,7 @@ def reversal_is_confirmed(_: World, event: Event[Any]) -> None:
 @rule("REC-02", Requested, Approved)
 def reversed_once_with_all_that_relies_on_it(world: World, event: Event[Any]) -> None:
     """An entry is reversed once, after or together with all that relied on it."""
-    if isinstance(event.data, Requested):
-        targets = event.data.targets
-    else:
-        targets = _reversal(world, event).targets
-    taken = frozenset(target.position for target in targets)
+    taken = frozenset(target.position for target in _targets(world, event))
     before = reversed_among(world.entries(event.deal)) & taken
     if before:
         raise Refused(
@@ -128,6 +125,49 @@ def reversed_once_with_all_that_relies_on_it(world: World, event: Event[Any]) ->
     )
 
 
+@rule("REC-02", Requested, Approved)
+def reversed_with_what_brought_it_about(world: World, event: Event[Any]) -> None:
+    """What another entry brought about is reversed with that one, not alone.
+
+    But where it fell away by itself without the other entries that are to be reversed.
+    """
+    targets = _targets(world, event)
+    refs = {f"{target.stream}@{target.version}" for target in targets}
+    alone = _brought_about(world, event.deal, targets, refs)
+    if not alone:
+        return
+    taken = {target.position for target in targets} - alone.keys()
+    falls = reliant(world, event.deal, taken, check) if taken else ()
+    for position in alone.keys() - {one.event.position for one in falls}:
+        cause = alone[position]
+        raise Refused(
+            f"Entry {position} was brought about by #{cause.position} "
+            f"{cause.data.tag()} ({cause.ref}), which would stand without it.",
+            todo=f"Reverse #{cause.position} with all that relied on it.",
+        )
+
+
+def _brought_about(
+    world: World, deal: str, targets: Iterable[Target], refs: set[str]
+) -> dict[int, Event[Any]]:
+    """Those targets whose cause stands, and is not among `refs`; each with its cause."""
+    causes: dict[str, list[int]] = {}
+    for target in targets:
+        entry = world.entry(target.position)
+        cause = entry.provenance.causation if entry else None
+        if cause is not None and cause not in refs:
+            causes.setdefault(cause, []).append(target.position)
+    if not causes:
+        return {}
+    gone = reversed_among(world.entries(deal))
+    return {
+        position: entry
+        for entry in world.entries(deal)
+        if entry.position not in gone
+        for position in causes.get(entry.ref, ())
+    }
+
+
 @rule("REC-02", Reversed)
 def reversed_as_approved(world: World, event: Event[Any]) -> None:
     """Only what an approved reversal names is reversed."""
@@ -144,6 +184,13 @@ def reversed_as_approved(world: World, event: Event[Any]) -> None:
             f"Reversal {mark.reversal} is {reversal.state} and does not reverse "
             f"entry {mark.position}.",
         )
+
+
+def _targets(world: World, event: Event[Any]) -> tuple[Target, ...]:
+    """What a request, or the request that is approved, is to reverse."""
+    if isinstance(event.data, Requested):
+        return event.data.targets
+    return _reversal(world, event).targets
 
 
 def _reversal(world: World, event: Event[Any]) -> Reversal:
