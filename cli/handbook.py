@@ -22,6 +22,8 @@ from ledger.domain.event import EventData
 from ledger.domain.provenance import Provenance
 from ledger.domain.values import Amount, Id, Month, Power, Price, Ratio, Slug, SystemId
 from ledger.rules.rulebook import RULES
+from projections.engine.nouns import NOUNS
+from projections.engine.view import View
 from projections.registry import ANSWERED
 
 WORDS: Final[dict[Any, str]] = {
@@ -201,9 +203,17 @@ def views_page() -> str:
         lines += ["| column | type |", "|---|---|"]
         lines += [f"| `{name}` | {kind} |" for name, kind in _columns(view.row, shapes)]
         if view.reads:
-            names = ", ".join(f"`{other.name}`" for other in view.reads)
-            lines += ["", f"It draws on {names}."]
+            lines += ["", f"It draws on {_drawn_on(view)}."]
     return _page([*lines, *shapes.tables()])
+
+
+def _drawn_on(view: View) -> str:
+    """The views whose rows a view reads; the state of every kind in few words."""
+    every = set(NOUNS) <= set(view.reads)
+    names = [
+        f"`{other.name}`" for other in view.reads if not (every and other in NOUNS)
+    ]
+    return ", ".join([*names, "the state of every kind"] if every else names)
 
 
 PAGES: Final[dict[str, Callable[[], str]]] = {

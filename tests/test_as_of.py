@@ -15,6 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import deals
 import pytest
 from conftest import Desk
 from deals import pay, unlocked
@@ -262,4 +263,44 @@ def test_a_history_with_reversals_on_the_way_stands_up_to_the_rules(tmp_path, se
     compare(desk, views, lines, [(None, None), (date(2026, 1, 1), len(lines) // 2)])
     views.rebuild()
     views.verify()
+    desk.ledger.close()
+
+
+@pytest.mark.usefixtures("small_segments")
+def test_a_reversal_dated_into_a_closed_period_is_late_however_it_is_told(tmp_path):
+    """Far behind the day that is asked about, it is among what came late, stored or not."""
+    desk = Desk(tmp_path / "accord.db")
+    views = Projections(desk.store)
+    deals.in_effect(desk)
+    quarter = {"begins_on": "2025-01-01", "ends_on": "2025-03-31"}
+    desk.do("period open", period="Q1", **quarter, on="2025-01-02")
+    desk.do("period close", period="Q1", on="2025-04-02")
+    said = {"speaker": "A", "text": "So it is."}
+    for number in range(5 * stored.SEGMENT):
+        day = date(2025, 5, 1) + timedelta(days=number)
+        keys = {"statement": f"S{number}", "on": day.isoformat(), **said}
+        desk.do("agreement record-statement", **keys)
+    keys = {"on": "2025-03-30", "reason": "Told of the wrong company"}
+    (slip,) = desk.do("agreement record-statement", statement="slip", **said, **keys)
+    desk.do("reverse request", positions=[slip.position], **keys)
+    desk.do("reverse approve", reversal="R-1", actor=deals.BO, **keys)
+    lines = exported(desk)
+    known = [None, len(lines), len(lines) - 1]
+    days = [date(2025, 3, 29), date(2025, 4, 2), date(2025, 6, 1), None]
+
+    def check() -> None:
+        for day in days:
+            for place in known:
+                asked = {"as_of": day, "known_at": place}
+                expected, _ = naive(lines, desk.deal, day, place, desk.clock().date())
+                rows = views.answer("late-entries", desk.deal, **asked).rows
+                assert rows == expected["late-entries"].rows, asked
+        late = views.answer("late-entries", desk.deal, as_of=days[1]).rows
+        assert "record.reversed" in [row.type for row in late]
+
+    check()
+    views.catch_up()
+    check()
+    views.rebuild()
+    check()
     desk.ledger.close()

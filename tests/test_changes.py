@@ -137,7 +137,7 @@ def test_blame_names_the_settlement(tmp_path: Path):
         found = blame(BY_NAME["standing"], reading, desk.deal)
     set_by = {o.row: o.type for o in found if o.figure == "quantity"}
     assert set_by["funding/main/disbursed"] == "funding.disbursement_settled"
-    assert set_by["funding/unlocked"] == "funding.tranche_unlocked"
+    assert set_by["funding/main/unlocked"] == "funding.tranche_unlocked"
     desk.ledger.close()
 
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.input.options import parse_moment
-from cli.screen.output import clean, shown, watts
+from cli.screen.changes import change_table
+from cli.screen.output import cell, clean, shown, watts
 from ledger.domain.values import Power
 from ledger.errors import InvalidValue
 
@@ -34,12 +35,33 @@ from ledger.errors import InvalidValue
         (12345, "12,345"),
         (["a", "b"], "a, b"),
         ({"paid": "5 shares"}, "paid 5 shares"),
+        (
+            {"rated_w": 3600000, "basis": "critical_it"},
+            "rated 3.600 MW; basis critical IT",
+        ),
         ("plain words", "plain words"),
     ],
 )
 def test_values_are_readable(value: object, text: str):
     """Money and power show grouped and in a readable unit; nothing is lost."""
     assert shown(value) == text
+
+
+def test_a_quantity_may_have_a_unit_of_its_own():
+    """Of a share certificate, the shares are shares and the price is money."""
+    row = {"quantity": "5", "quantity_unit": "shares", "price": "12.50", "unit": "USD"}
+    assert cell(row, "quantity").plain == "5 shares"
+    assert cell(row, "price").plain == "12.50 USD"
+
+
+@pytest.mark.parametrize("sides", [("0.00", None), (None, "0.00")])
+def test_what_never_happened_comes_and_goes_unseen(
+    sides: tuple[str | None, str | None],
+):
+    """A rung at nothing that a row comes or goes with is no line on the screen."""
+    old, new = sides
+    change = {"view": "standing", "row": "funding/paid", "figure": "quantity"}
+    assert not change_table([{**change, "old": old, "new": new, "unit": "USD"}]).rows
 
 
 @given(st.integers(0, 10**15))

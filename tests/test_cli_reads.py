@@ -312,6 +312,48 @@ def test_ladders_stand_side_by_side_where_there_is_room(
     assert "capacity" in heads
 
 
+def facilities() -> None:
+    """A deal with two facilities, in two currencies, in a ledger of its own."""
+    case = Path(__file__).parent / "cases" / "06b-second-currency-not-in-the-standing"
+    done("init")
+    done("append", f"{case}.jsonl")
+
+
+def test_facilities_stand_beside_each_other_where_they_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A column for each, and what is announced in one of the whole deal."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ACCORD_DB", address("facilities.db"))
+    facilities()
+    wide = done("show", "deal-x").stdout.splitlines()
+    (heads,) = (text.split() for text in wide if text.startswith("funding"))
+    assert heads == ["funding", "whole", "deal", "a-usd", "main"]
+    (paid,) = (text.split() for text in wide if text.startswith("disbursed"))
+    assert paid == ["disbursed", "0.00", "USD", "500,000,000.00", "EUR"]
+    announced = next(text for text in wide if text.startswith("announced "))
+    assert announced.split() == ["announced", "0.00", "USD"]
+    monkeypatch.setenv("COLUMNS", "50")
+    narrow = done("show", "deal-x").stdout.splitlines()
+    heads = [text.split() for text in narrow if text.startswith("funding")]
+    assert heads == [["funding", "whole", "deal", "a-usd"], ["funding", "main"]]
+
+
+@pytest.mark.parametrize("width", ["80", "200"])
+def test_a_deal_in_several_currencies_is_told_in_its_first_line(
+    width: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The lines after it hold money alone; none is added to another."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ACCORD_DB", address("currencies.db"))
+    monkeypatch.setenv("COLUMNS", width)
+    facilities()
+    shown = done("list").stdout
+    assert shown.count("deal-x") == shown.count("in effect") == 1
+    assert "500m EUR" in shown or "500,000,000.00 EUR" in shown
+    assert {row["funding_unit"] for row in answer("list")["rows"]} == {"EUR", "USD"}
+
+
 def test_read_only_ledger_is_read(nobody: Path, monkeypatch: pytest.MonkeyPatch):
     """A ledger that may not be written answers the same, and a write says why not."""
     monkeypatch.setenv("ACCORD_DB", f"sqlite:///{nobody / 'accord.db'}")

@@ -335,7 +335,7 @@ def test_an_agreement_that_ended_is_not_in_effect(desk, systems):
     leaf = from_builtins({"when": "agreement_in_effect"}, Trigger)
     decision = Decision(desk.ledger, desk.clock)
     found = evaluate(decision, desk.deal, leaf, get(desk).defined.formula)
-    assert found.missing == ("acme-orion is terminated",)
+    assert found.missing == ("The agreement is terminated, not in effect",)
 
 
 def test_a_milestone_unlocks_once_achieved_and_not_while_disputed(desk, systems):

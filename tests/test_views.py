@@ -355,7 +355,7 @@ def test_answers_are_data(played):
 
 
 def test_shares_have_a_ladder_of_their_own(desk):
-    """A warrant's shares never mix with money."""
+    """A warrant's shares never mix with money: they stand in rows of their own."""
     desk.do("agreement open", title="T", capital=["acme"], capacity=["orion"])
     desk.do(
         "funding define-facility",
@@ -366,8 +366,12 @@ def test_shares_have_a_ladder_of_their_own(desk):
         commitment="160000000 shares",
     )
     answer = Projections(desk.store).answer("standing", desk.deal)
-    ladders = {row.ladder: row.unit for row in answer.rows}
-    assert ladders == {"funding": "USD", "capacity": "W", "shares": "shares"}
+    units = {(row.ladder, row.undertaking): row.unit for row in answer.rows}
+    assert units == {
+        ("funding", ""): "USD",
+        ("funding", "warrant"): "shares",
+        ("capacity", ""): "W",
+    }
 
 
 def test_events_out_of_nowhere_do_not_break_a_fold(played):

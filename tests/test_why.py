@@ -132,18 +132,24 @@ def test_a_term_leads_to_what_set_it(views):
 
 def test_what_is_locked_says_what_it_waits_for(views):
     """A tranche that is not unlocked names the open parts of its trigger."""
-    with views.reading() as reading:
+    with views.reading(date(2026, 6, 30)) as reading:
         locked = why(reading, MACHINE, "T4")
-        assert locked.note == "waits for: milestone cold-plate-2 achieved"
+        assert locked.note == "locked: Milestone cold-plate-2 is agreed (confirmed)"
+    with views.reading(date(2026, 7, 1)) as reading:
+        lapsed = why(reading, MACHINE, "T4")
+        assert (lapsed.state, lapsed.note) == ("lapsed", None)
+    with views.reading() as reading:
         told = why(reading, REAL, "T01").note
         assert told == (
-            "waits for: the tranche itself is reported; the agreement in effect"
+            "locked: The tranche itself is reported. "
+            "The agreement is loi_signed, not in effect"
         )
         nothing = why(reading, REAL, "disbursed")
         assert (nothing.figure, nothing.because) == ("0.00", ())
         assert nothing.note == (
             "nothing has come this far; next is T01 (10000000000.00 USD): "
-            "the tranche itself is reported; the agreement in effect"
+            "The tranche itself is reported. "
+            "The agreement is loi_signed, not in effect"
         )
         assert why(reading, REAL, "capacity/committed").note == (
             "nothing has come this far: the agreement is loi signed"
@@ -207,7 +213,7 @@ def test_shares_have_their_own_reasons(desk):
     deals.in_effect(desk)
     deals.facility(desk, "w", instrument="warrant", commitment="160000000 shares")
     with Projections(desk.store).reading() as reading:
-        tree = why(reading, desk.deal, "shares/committed")
+        tree = why(reading, desk.deal, "funding/w/committed")
     assert (tree.figure, tree.unit) == ("160000000", "shares")
     assert [branch.what for branch in tree.because] == ["facility/w"]
 
@@ -332,6 +338,48 @@ def test_what_is_only_reported_moves_nothing(desk):
     assert tree.figure == "100000000.00"
 
 
+def test_a_thing_known_only_from_a_report_stands_as_it_is_told(desk):
+    """No state `none`, no figure 0: what is told, until a confirmed entry makes it."""
+    deals.in_effect(desk)
+    systems = deals.racks(desk, "R1", "R2")
+    metric = {"name": "rate", "target": "5.0", "bound": "at_least", "unit": "x"}
+    desk.do(
+        "milestone propose",
+        milestone="m1",
+        title="A faster one",
+        track="hardware",
+        owner="orion",
+        target_on="2025-12-31",
+        metric=metric,
+        on="2025-02-01",
+        evidence=deals.REPORTED,
+    )
+    line = {"line": 1, "sku": "rack", "sku_version": 1, "quantity": 3}
+    order = {"buyer": "orion", "seller": "maker", "lines": [line], "on": "2025-03-01"}
+    desk.do("order place", order="PO-2", **order, evidence=deals.REPORTED)
+    draft = {"systems": systems, "accepted_by": "2025-04-30", "on": "2025-05-01"}
+    desk.do("certificate draft", certificate="C-1", **draft, evidence=deals.REPORTED)
+    deals.facility(desk, evidence=deals.REPORTED)
+    views = Projections(desk.store)
+    names = ("milestone/m1", "order/PO-2", "certificate/C-1", "facility/main")
+    with views.reading() as reading:
+        told = [why(reading, desk.deal, name) for name in names]
+    assert [(one.state, one.figure) for one in told] == [
+        ("proposed", None),
+        ("placed", "300000"),
+        ("drafted", "0"),
+        ("equity", "100000000.00"),
+    ]
+    assert [part.figure for part in told[3].because if part.position] == [
+        "100000000.00"
+    ]
+    deals.facility(desk, commitment="90m USD")
+    with views.reading() as reading:
+        tree = why(reading, desk.deal, "facility/main")
+    moves = [part.figure for part in tree.because if part.position]
+    assert (tree.figure, moves) == ("90000000.00", ["90000000.00", None])
+
+
 def test_a_thing_says_its_figure_or_its_state(views):
     """Milestones, conditions, orders, amendments say what state they are in, and when."""
     last = {
@@ -342,7 +390,7 @@ def test_a_thing_says_its_figure_or_its_state(views):
         "amendment/A1": "in effect",
         "agreement/milestone-machine": "in_effect",
         "certificate/C-2": "revoked",
-        "clawback/CB-1": "received",
+        "clawback/CB-1": "lapsed: the excess was cured",
         "drawdown/D2": "failed",
     }
     with views.reading() as reading:
@@ -359,8 +407,12 @@ def test_an_ended_tranche_waits_for_nothing(desk):
     deals.funded(desk)
     deals.tranche(desk, expires_on="2025-03-01")
     views = Projections(desk.store)
-    with views.reading() as reading:
-        assert why(reading, desk.deal, "T1").note == "waits for: 100000 W certified"
+    with views.reading(date(2025, 3, 1)) as reading:
+        short = "locked: Certified 0 W of 100000 W; 100000 W missing"
+        assert why(reading, desk.deal, "T1").note == short
+    with views.reading(date(2025, 3, 2)) as reading:
+        tree = why(reading, desk.deal, "T1")
+    assert (tree.state, tree.note) == ("lapsed", None)
     desk.do("funding expire-tranche", tranche="T1", on="2025-03-02")
     with views.reading() as reading:
         tree = why(reading, desk.deal, "T1")

@@ -21,8 +21,8 @@ ROOMY: Final = 100
 _TOLD_ELSEWHERE: Final = "deals"
 """The view that says of all deals what each one's standing says."""
 
-_NOTHING_YET: Final[tuple[Any, ...]] = ("0", "0.00", [], False)
-"""What a new row says of what has not happened."""
+_NOTHING: Final[tuple[Any, ...]] = ("0", "0.00", "", [], False)
+"""What a row that comes or goes says of what never happened."""
 
 
 def changes_of(store: Store, events: Sequence[Event[Any]]) -> list[dict[str, Any]]:
@@ -61,9 +61,10 @@ def _by_row(changes: Sequence[Row]) -> Iterator[tuple[str, str, list[Row]]]:
     """The changes, those of one row together; what is told twice, once."""
     rows: dict[tuple[str, str], list[Row]] = {}
     for change in changes:
-        nothing_yet = change["old"] is None and change["new"] in _NOTHING_YET
+        nothing = change["old"] is None and change["new"] in _NOTHING
+        nothing |= change["new"] is None and change["old"] in _NOTHING
         elsewhere = change["view"] == _TOLD_ELSEWHERE or is_unit(change["figure"])
-        if not nothing_yet and not elsewhere:
+        if not nothing and not elsewhere:
             rows.setdefault((change["view"], change["row"]), []).append(change)
     for (view, row), mine in rows.items():
         yield view, row, mine

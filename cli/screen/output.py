@@ -28,6 +28,8 @@ PART_FICTION: Final = (
     "FICTION: part of what follows is invented; 'accord list' marks those deals."
 )
 NOTHING: Final = "–"
+BLANK: Final = " "
+"""A cell that stays empty, since the row above says it."""
 MARKS: Final = {"reported": "? reported", "disputed": "! disputed"}
 STYLES: Final = {"reported": "yellow", "disputed": "bold red"}
 _NAMES: Final = ("state", "relation", "kind", "scope", "basis", "clause")
@@ -285,11 +287,18 @@ def shown(value: Any) -> str:
         case str():
             return _shown_text(value)
         case Mapping():
-            return "; ".join(f"{heading(k)} {shown(v)}" for k, v in value.items())
+            return "; ".join(f"{heading(k)} {_named(k, v)}" for k, v in value.items())
         case list() | tuple():
             return ", ".join(shown(item) for item in value)
         case _:
             return clean(str(value))
+
+
+def _named(name: str, value: Any) -> str:
+    """A value under its name, which tells watts and words."""
+    if name.endswith("_w") and _NUMBER.fullmatch(str(value)):
+        return watts(str(value))
+    return heading(shown(value)) if name in _NAMES else shown(value)
 
 
 def _shown_text(value: str) -> str:
@@ -340,7 +349,7 @@ def clean(text: str) -> str:
 
 
 def _figure(text: str) -> bool:
-    return text == NOTHING or bool(
+    return text in {NOTHING, BLANK} or bool(
         re.fullmatch(r"-?[\d,]+(\.\d+)?( ([A-Z]{3}|shares|[kMG]?W|%))?", text)
     )
 

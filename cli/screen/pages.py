@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from cli.screen.output import (
+    BLANK,
     MARKS,
     STYLES,
     Sheet,
@@ -30,6 +31,11 @@ Row = Mapping[str, Any]
 
 SIDE_BY_SIDE: Final = 100
 """Columns from which the ladders stand beside each other."""
+_SEVERAL: Final = 2
+"""Facilities from which each has a column under its name."""
+_BETWEEN: Final = 6
+"""Columns between two ladders."""
+_ENDLESS: Final = 10_000
 WIDE: Final = 150
 """Columns from which the list of deals shows every figure in full."""
 
@@ -66,15 +72,12 @@ def _write_state(console: Console, about: Row) -> None:
 def _write_ladders(console: Console, rows: Sequence[Row]) -> None:
     from rich.table import Table
 
-    names = dict.fromkeys(row["ladder"] for row in rows)
-    ladders = [
-        ladder
-        for name in names
-        for ladder in _ladder(name, [r for r in rows if r["ladder"] == name], console)
-    ]
-    if console.width >= SIDE_BY_SIDE and len(ladders) <= len(names):
-        beside = Table.grid(padding=(0, 6))
-        beside.add_row(*ladders)
+    ladders = []
+    for name in dict.fromkeys(row["ladder"] for row in rows):
+        ladders += _ladder(name, [r for r in rows if r["ladder"] == name], console)
+    beside = Table.grid(padding=(0, _BETWEEN))
+    beside.add_row(*ladders)
+    if console.width >= SIDE_BY_SIDE and _width(console, beside) <= console.width:
         console.print(beside)
         return
     for number, ladder in enumerate(ladders):
@@ -83,38 +86,45 @@ def _write_ladders(console: Console, rows: Sequence[Row]) -> None:
         console.print(ladder)
 
 
+def _width(console: Console, what: Any) -> int:
+    """How wide something is when nothing in it is wrapped, on any terminal."""
+    from rich.measure import Measurement
+
+    endless = console.options.update(width=_ENDLESS)
+    return Measurement.get(console, endless, what).maximum
+
+
 def _ladder(name: str, rows: Sequence[Row], console: Console) -> list[Table]:
-    """A ladder with a column for each facility; below each other where it is narrow."""
-    columns = dict.fromkeys(row["undertaking"] for row in rows if row["undertaking"])
-    rungs = {(row["undertaking"], row["rung"]): row for row in rows}
-    whole = _columns(name, rungs, list(columns) or [""])
-    if len(columns) < _SEVERAL or console.measure(whole).maximum <= console.width:
-        return [whole]
-    return [_columns(name, rungs, [column]) for column in columns]
+    """A ladder; of several facilities a column each, as many in a table as fit."""
+    facilities = dict.fromkeys(row["undertaking"] for row in rows if row["undertaking"])
+    if len(facilities) < _SEVERAL:
+        return [_rungs(name, [{**row, "undertaking": ""} for row in rows], {"": ""})]
+    tables, columns = [], {"": "whole deal"}
+    for facility in facilities:
+        wider = {**columns, facility: facility}
+        if columns and _width(console, _rungs(name, rows, wider)) > console.width:
+            tables.append(_rungs(name, rows, columns))
+            wider = {facility: facility}
+        columns = wider
+    return [*tables, _rungs(name, rows, columns)]
 
 
-_SEVERAL: Final = 2
-
-
-def _columns(
-    name: str, rungs: Mapping[tuple[str, str], Row], columns: Sequence[str]
-) -> Table:
+def _rungs(name: str, rows: Sequence[Row], columns: Mapping[str, str]) -> Table:
+    """The rungs of some undertakings, each under its title."""
     from rich import box
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column(name, min_width=10, no_wrap=True)
-    facilities = {undertaking for undertaking, _ in rungs if undertaking}
-    for column in columns:
-        title = column if len(facilities) >= _SEVERAL else ""
+    for title in columns.values():
         table.add_column(title, justify="right", no_wrap=True)
-    for rung in dict.fromkeys(rung for _, rung in rungs):
-        cells = [rungs.get((column, rung)) for column in columns]
-        if not any(cells):
-            # What is announced is of the deal, and of no one facility.
-            cells = [rungs["", rung], *cells[1:]]
-        shown_cells = (cell(row, "quantity") if row else "" for row in cells)
-        table.add_row(heading(rung), *shown_cells)
+    rungs: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        if row["undertaking"] in columns:
+            rungs.setdefault(row["rung"], {})[row["undertaking"]] = row
+    for rung, of in rungs.items():
+        quantities = (cell(of[one], "quantity") if one in of else "" for one in columns)
+        table.add_row(heading(rung), *quantities)
     return table
 
 
@@ -188,34 +198,44 @@ def _write_event(console: Console, row: Row, width: int) -> None:
 
 
 def write_deals(sheet: Sheet) -> None:
-    """Write all deals, a line each; in short figures where the terminal is narrow."""
-    from cli.screen.output import write
+    """Write all deals, a line each; in short figures where the terminal is narrow.
 
+    A deal with money in several units has a line for each; the first tells the deal.
+    """
     console = screen()
-    if console.width >= WIDE:
-        write(sheet, "table")
-        return
     write_heading(console, sheet)
-    rows = [_deal(row) for row in sheet.rows]
-    columns = ["deal", "state", "marks", "announced", "paid", "accepted"]
-    while columns[2:] and not fits(rows, columns, console.width):
+    wide = console.width >= WIDE
+    told = _OF_THE_DEAL if wide else _OF_THE_DEAL_IN_SHORT
+    rows, last = [], None
+    for row in sheet.rows:
+        again = row["deal"] == last
+        line = row if wide else _deal(row, again=again)
+        rows.append({**line, **dict.fromkeys(told, BLANK)} if again else line)
+        last = row["deal"]
+    columns = list(sheet.columns if wide else _SHORT)
+    while not wide and columns[2:] and not fits(rows, columns, console.width):
         columns.pop()
     console.print(table_of(rows, columns, console.width))
     console.print()
     write_footer(sheet)
 
 
-def _deal(row: Row) -> dict[str, str]:
+_SHORT: Final = ("deal", "state", "marks", "announced", "paid", "accepted")
+_OF_THE_DEAL: Final = ("deal", "title", "state", "status", "fictional", "capacity_announced", "capacity_accepted")  # fmt: skip
+_OF_THE_DEAL_IN_SHORT: Final = ("deal", "state", "marks", "accepted")
+
+
+def _deal(row: Row, *, again: bool) -> dict[str, str]:
     funding, capacity = row["funding_unit"], row["capacity_unit"]
     marks = ["FICTION"] if row["fictional"] else []
     if row["status"] in MARKS:
         marks.append(MARKS[row["status"]])
+    watts = "" if again else f", {short(row['capacity_announced'], capacity)}"
     return {
         "deal": row["deal"],
         "state": heading(row["state"]),
         "marks": ", ".join(marks),
-        "announced": f"{short(row['funding_announced'], funding)}, "
-        f"{short(row['capacity_announced'], capacity)}",
+        "announced": short(row["funding_announced"], funding) + watts,
         "paid": short(row["funding_disbursed"], funding),
         "accepted": short(row["capacity_accepted"], capacity),
     }

@@ -448,9 +448,9 @@ def _in_effect(facts: _Facts, node: AgreementInEffect) -> _Answer:
     agreement = facts.agreement
     day = agreement.effective_from if agreement.binding else None
     since = day if facts.reached(day) else None
-    missing = f"{facts.deal} is {agreement.state}"
+    missing = f"The agreement is {agreement.state}, not in effect"
     if day is not None:
-        missing += f", in effect from {day}"
+        missing = f"The agreement is in effect only from {day}"
     refs = (agreement.effective_ref,) if since else ()
     return _answer(node, facts.deal, since, agreement.state, refs, missing)
 

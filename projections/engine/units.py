@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-_QUANTITIES: Final = frozenset({"quantity", "value", "amount", "size", "power", "cap", "committed", "unlocked", "requested", "approved", "disbursed", "clawed_back", "available", "locked", "overfunded", "returned", "certified", "first_baseline", "baseline", "forecast", "accepted", "variance"})  # fmt: skip
+_QUANTITIES: Final = frozenset({"quantity", "value", "amount", "size", "power", "cap", "committed", "unlocked", "requested", "approved", "disbursed", "clawed_back", "available", "locked", "overfunded", "returned", "price", "consideration", "rated", "certified", "first_baseline", "baseline", "forecast", "accepted", "variance"})  # fmt: skip
 """Columns that hold a quantity in their row's `unit`."""
 
 
@@ -14,5 +14,6 @@ def unit_of(row: Mapping[str, Any], name: str) -> str | None:
     if name.endswith("_w"):
         return "W"
     prefix = name.partition("_")[0]
-    found = row.get("unit") if name in _QUANTITIES else row.get(f"{prefix}_unit")
+    # A unit of its own goes before the one that a row's other quantities share.
+    found = row.get(f"{prefix}_unit") or (name in _QUANTITIES and row.get("unit"))
     return str(found) if found else None

@@ -252,6 +252,11 @@ class Player:
 
         limited = reading.limited_by_day
         book = Book(
-            self._deal, self._rows, reading.day, limited=limited, elsewhere=elsewhere
+            self._deal,
+            self._rows,
+            reading.day,
+            limited=limited,
+            now=reading.recording_time,
+            elsewhere=elsewhere,
         )
         return table_of(view, view.draw(book))

@@ -163,14 +163,21 @@ class _Teller:
     def _thread(self, name: str, *, asked: bool = False) -> Reason:
         """A thing: its events, newest first, and what it relied on."""
         events = self._lineage.events(name)
-        told = Reason(what=name, **stand(self._book, name)._asdict())
+        there = stand(self._book, name)
+        told = Reason(
+            what=name,
+            figure=there.figure,
+            unit=there.unit,
+            state=there.state,
+            note=there.note,
+        )
         if name in self._told:
             return replace(told, note=None, see=True)
         self._told.add(name)
         self._check_size(len(self._told))
         others = self._lineage.relied_on(name, flags=asked)
         because = (
-            *map(self._event, reversed(events)),
+            *(self._event(event, told=there.told) for event in reversed(events)),
             *self._some(others, MANY if asked else 1),
         )
         return replace(told, because=because)
@@ -199,11 +206,11 @@ class _Teller:
             if left > 0 and not self._whole:
                 yield _more(kind, left)
 
-    def _event(self, event: Event[Any]) -> Reason:
+    def _event(self, event: Event[Any], *, told: bool = False) -> Reason:
         """An event as a leaf: what happened, when, by whom, on what evidence."""
         recorded = event.identity.recorded_at
         provenance = event.provenance
-        figure, unit = moved(event)
+        figure, unit = moved(event, told=told)
         return Reason(
             what=event.data.tag(),
             figure=figure,

@@ -99,7 +99,7 @@ def waits(book: Book, tranche: Tranche) -> list[str]:
     if isinstance(refused, Refused) and refused.code == "FND-03" and missing:
         return missing
     if not tranche.confirmed:
-        said = f"the tranche itself is {tranche.status}"
+        said = f"The tranche itself is {tranche.status}"
     return [said.removesuffix("."), *missing]
 
 
@@ -111,7 +111,7 @@ def next_trigger(book: Book, unit: str | None = None) -> str | None:
     first = None
     for tranche in open_tranches(book):
         if unit in {None, tranche.size.unit}:
-            missing = "; ".join(waits(book, tranche))
+            missing = ". ".join(waits(book, tranche))
             if not missing:
                 return f"{tranche.name} ({tranche.size}): {READY}"
             first = first or f"{tranche.name} ({tranche.size}): {missing}"
@@ -143,7 +143,7 @@ def _line(book: Book, tranche: Tranche) -> Distance:
         gap_w=None if gap is None else str(gap),
         systems_needed=_needed(book, gap),
         in_pipeline=_pipeline(book),
-        missing="; ".join(missing),
+        missing=". ".join(missing),
         by_whom=", ".join(answer.by_whom),
         forecast_month=_forecast(book, tranche, pays),
         expires_on=defined.expires_on.isoformat() if defined.expires_on else None,
@@ -198,12 +198,15 @@ def _pipeline(book: Book) -> int:
 
 
 def _needed(book: Book, gap: int | None) -> str:
-    """How many more systems of each SKU in the orders would close the gap."""
+    """How many more systems of each SKU in the orders would close the gap.
+
+    Empty where no capacity is asked for, or nobody can say what a system comes to.
+    """
     if not gap:
-        return "0"
+        return "" if gap is None else "0"
     terms = agreement_of(book).known_terms
     found = {}
     for sku, watts in totals_of(book).skus.items():
         each = on_basis(watts, terms).watts
         found[sku] = -(-gap // each) if each else 0
-    return ", ".join(f"{many} {sku}" for sku, many in sorted(found.items())) or "-"
+    return ", ".join(f"{many} {sku}" for sku, many in sorted(found.items()))

@@ -16,7 +16,7 @@ EQUITY: Final = View(
 
 
 class EquityLine(Frozen, omit_defaults=False):
-    """A share certificate; `price` and `consideration` are in `unit`."""
+    """A share certificate: so many shares at a price, for a consideration in `unit`."""
 
     certificate_no: str
     state: str
@@ -26,6 +26,7 @@ class EquityLine(Frozen, omit_defaults=False):
     holder: str | None
     share_class: str
     quantity: str
+    quantity_unit: str
     price: str
     consideration: str
     unit: str
@@ -57,6 +58,7 @@ def _line(funding: Funding, number: str, equity: Equity) -> EquityLine:
         holder=facility.defined.provider if facility else None,
         share_class=equity.share_class,
         quantity=plain(equity.quantity),
+        quantity_unit=equity.quantity.unit,
         price=f"{equity.price.value:f}",
         consideration=plain(equity.consideration),
         unit=equity.consideration.unit,
