@@ -75,8 +75,7 @@ def copied() -> Path:
     tree = Path(tempfile.mkdtemp())
     for room in ROOMS:
         if (ROOT / room).is_dir():
-            without = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / room, tree / room, ignore=without)
+            shutil.copytree(ROOT / room, tree / room)
     return tree
 
 
