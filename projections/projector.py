@@ -32,6 +32,7 @@ from projections.engine.stored import (
     disown,
     empty_some,
     forget,
+    rows_of,
     segment_of,
     track,
     tracked,
@@ -63,9 +64,10 @@ class ViewStatus(msgspec.Struct, frozen=True):
 
 
 def view_tables() -> sa.MetaData:
-    """The tables of all views, to be made beside the record's."""
+    """The tables of all views that keep rows, to be made beside the record's."""
     for view in STORED:
-        table_of(view.name)
+        if view.keeps_rows:
+            table_of(view.name)
     return metadata
 
 
@@ -210,8 +212,7 @@ class Projections:
                 version, position, many = view.version, 0, 0
                 if known.get(view.name, (NO_VERSION, 0))[0] != NO_VERSION:
                     version, position = known[view.name]
-                    rows = sa.select(sa.func.count()).select_from(table_of(view.name))
-                    many = connection.scalar(rows) or 0
+                    many = rows_of(connection, view)
                 found.append(
                     ViewStatus(view.name, version, position, size - position, many)
                 )

@@ -333,7 +333,7 @@ def test_a_tampered_row_is_named(tmp_path: Path):
     for statement in (
         "UPDATE view_deals SET body = x'7b7d'",
         "DELETE FROM view_statements WHERE key = (SELECT min(key) FROM view_statements)",
-        "INSERT INTO view_links VALUES ('openai-nvidia', 'deal/x', 1, '{}')",
+        "INSERT INTO view_statements VALUES ('openai-nvidia', 'deal/x', 1, '{}')",
     ):
         with raw(desk.path) as connection:
             connection.execute(statement)

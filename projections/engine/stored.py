@@ -341,6 +341,14 @@ def tracked(connection: Connection) -> dict[str, tuple[int, int]]:
     }
 
 
+def rows_of(connection: Connection, view: View) -> int:
+    """How many rows a view keeps."""
+    if not view.keeps_rows:
+        return 0
+    rows = sa.select(sa.func.count()).select_from(table_of(view.name))
+    return connection.scalar(rows) or 0
+
+
 def track(
     connection: Connection, view: View, known: tuple[int, int] | None, position: int
 ) -> bool:
@@ -374,6 +382,8 @@ def forget(connection: Connection, view: View) -> None:
 
 def forget_some(connection: Connection, view: View) -> bool:
     """Drop some rows of a view, or of what they were; whether there were any."""
+    if not view.keeps_rows:
+        return False
     for table, of_view in (
         (table_of(view.name), sa.true()),
         (past, past.c.view == view.name),

@@ -170,6 +170,11 @@ class View:
         self.draw: Callable[[Book], Drawn]
         self.tell: Callable[[Any, str | None], Any] | None = None
 
+    @property
+    def keeps_rows(self) -> bool:
+        """Whether it folds rows of its own, in a table; else it is drawn from others."""
+        return bool(self.handlers)
+
     @cached_property
     def decoder(self) -> msgspec.json.Decoder[Any]:
         """What reads the rows that the fold keeps; made once, where a row is read."""
