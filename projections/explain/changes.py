@@ -6,7 +6,7 @@ key; applied in order, the changes of a whole replay make exactly the current ro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import chain, pairwise
 from typing import Any, Final
@@ -195,7 +195,7 @@ class Player:
             self._rows = self._at(after)
             self.tables = {view.name: self._table(view) for view in views}
 
-    def play(self) -> Iterator[Step]:
+    def play(self) -> Generator[Step]:
         """Every event from there on, in recorded order, with what it changed."""
         events = self._reading.history(self._deal, self._after)
         for event, following in pairwise(chain(events, (None,))):
