@@ -267,6 +267,31 @@ def test_a_history_with_reversals_on_the_way_stands_up_to_the_rules(tmp_path, se
 
 
 @pytest.mark.usefixtures("small_segments")
+def test_what_is_put_in_place_of_something_unread_leaves_it_in_the_past(tmp_path):
+    """A second order of a SKU, in another window: as of the first, it was on order."""
+    desk = Desk(tmp_path / "accord.db")
+    views = Projections(desk.store)
+    deals.in_effect(desk)
+    deals.facility(desk)
+    deals.tranche(desk)
+    line = {"line": 1, "sku": "rack", "sku_version": 1, "quantity": 3}
+    order = {"buyer": "orion", "seller": "maker", "lines": [line]}
+    desk.do("sku define", **deals.SKU, on="2025-02-01")
+    desk.do("order place", order="PO-1", **order, on="2025-02-01")
+    said = {"speaker": "A", "text": "So it is."}
+    for number in range(4 * stored.SEGMENT):
+        keys = {"statement": f"S{number}", "on": f"2025-02-{3 + number // 4:02}"}
+        desk.do("agreement record-statement", **keys, **said)
+    views.catch_up()
+    desk.do("order place", order="PO-2", **order, on="2025-04-01")
+    views.catch_up()
+    (line,) = views.answer("distance", desk.deal, as_of=date(2025, 2, 15)).rows
+    assert line.systems_needed == "1 rack"
+    views.verify()
+    desk.ledger.close()
+
+
+@pytest.mark.usefixtures("small_segments")
 def test_a_reversal_dated_into_a_closed_period_is_late_however_it_is_told(tmp_path):
     """Far behind the day that is asked about, it is among what came late, stored or not."""
     desk = Desk(tmp_path / "accord.db")

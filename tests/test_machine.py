@@ -31,6 +31,9 @@ from ledger.domain.transcoding import decode
 from ledger.errors import AccordError
 from ledger.record.store import create_store
 from projections.projector import Projections, view_tables
+from projections.views.commitment import COMMITMENT
+from projections.views.distance import DISTANCE
+from projections.views.standing import STANDING
 
 DEALS = ("alpha-one", "beta-two")
 SERIALS = tuple(f"maker/R{n}" for n in range(4))
@@ -273,16 +276,9 @@ class Partnership(RuleBasedStateMachine):
     @rule(deal=busy, tranche=tranches)
     def unlock(self, deal: str, tranche: str) -> None:
         """Unlock a tranche: only while its capacity stands certified."""
-        mine = self.model[deal]
-        threshold = (TRANCHES.index(tranche) + 1) * ROOM_W
-        ok = (
-            mine["facility"]
-            and mine["state"] == "in_effect"
-            and self.certified(deal) >= threshold
-            and not mine["unlocked"][tranche]
-        )
+        ok = self.may_unlock(deal, tranche)
         if self.attempt(ok, "funding unlock", deal, tranche=tranche):
-            mine["unlocked"][tranche] = SIZE
+            self.model[deal]["unlocked"][tranche] = SIZE
 
     @rule(deal=busy, tranche=tranches, amount=millions)
     def request(self, deal: str, tranche: str, amount: int) -> None:
@@ -502,6 +498,17 @@ class Partnership(RuleBasedStateMachine):
         some = [(deal, name) for deal in DEALS for name in self.model[deal]["draws"]]
         return data.draw(st.sampled_from(some))
 
+    def may_unlock(self, deal: str, tranche: str) -> bool:
+        """Whether a tranche is locked, and its capacity certified."""
+        mine = self.model[deal]
+        threshold = (TRANCHES.index(tranche) + 1) * ROOM_W
+        return (
+            mine["facility"]
+            and mine["state"] == "in_effect"
+            and self.certified(deal) >= threshold
+            and not mine["unlocked"][tranche]
+        )
+
     def certified(self, deal: str) -> int:
         """Certified watts."""
         return ROOM_W * sum(map(len, self.model[deal]["certificates"].values()))
@@ -564,16 +571,62 @@ class Partnership(RuleBasedStateMachine):
         for step, rung in enumerate(STEPS):
             if rung != "tested":
                 capacity[rung] = ROOM_W * sum(1 for at in reached if at >= step)
-        answer = self.views.answer("standing", deal)
-        rows = {(row.ladder, row.rung): row.quantity for row in answer.rows}
-        for rung, amount in funding.items():
-            assert rows["funding", rung] == f"{amount * 10**6}.00", (deal, rung)
-        for rung, watts in capacity.items():
-            assert rows["capacity", rung] == str(watts), (deal, rung)
-        state = "suspended" if mine["suspended"] else mine["state"]
-        assert answer.about is not None
-        about = answer.about
-        assert (about["state"] if isinstance(about, dict) else about.state) == state
+        with self.views.reading() as reading:
+            book = reading.book(deal, STANDING, COMMITMENT, DISTANCE)
+            drawn = STANDING.draw(book)
+            positions = COMMITMENT.draw(book).rows
+            waiting = DISTANCE.draw(book).rows
+        rows = {
+            (row.ladder, row.undertaking, row.rung): (row.quantity, row.unit)
+            for row in drawn.rows
+        }
+        assert len(rows) == len(drawn.rows)
+        named = "main" if mine["facility"] else ""
+        expected = {
+            ("funding", "" if rung == "announced" else named, rung): (
+                f"{amount * 10**6}.00",
+                "USD",
+            )
+            for rung, amount in funding.items()
+        }
+        expected |= {
+            ("capacity", "", rung): (str(watts), "W")
+            for rung, watts in capacity.items()
+        }
+        assert rows == expected, deal
+        assert drawn.about.state == (
+            "suspended" if mine["suspended"] else mine["state"]
+        )
+        self.compare_flags(deal, drawn.about.flags)
+        self.compare_doors(deal, positions, waiting)
+
+    def compare_flags(self, deal: str, flags: list[str]) -> None:
+        """A rung exceeds the one below it only where a flag says why."""
+        unlocked = sum(self.model[deal]["unlocked"].values())
+        paid = self.total(deal, "settled")
+        asked = self.total(deal, "requested", "approved", "settled")
+        assert ("overfunded" in flags) is (paid > unlocked)
+        assert ("requests_exceed_unlocked" in flags) is (asked > max(unlocked, paid))
+        assert "systems_out_of_service" not in flags
+
+    def compare_doors(
+        self, deal: str, positions: list[Any], waiting: list[Any]
+    ) -> None:
+        """Available is what may be drawn now; ready is what may be unlocked now."""
+        mine = self.model[deal]
+        room = any(
+            mine["unlocked"][tranche] > self.drawn(deal, tranche)
+            for tranche in TRANCHES
+        )
+        may = max(0, self.available(deal)) if room and self.may_draw(deal) else 0
+        said = {row.facility: row.available for row in positions}
+        assert said == ({"main": f"{may * 10**6}.00"} if mine["facility"] else {})
+        ready = {row.tranche: row.ready for row in waiting}
+        assert ready == {
+            tranche: self.may_unlock(deal, tranche)
+            for tranche in (TRANCHES if mine["facility"] else ())
+            if not mine["unlocked"][tranche]
+        }
 
 
 Partnership.TestCase.settings = settings(

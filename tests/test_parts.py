@@ -6,15 +6,18 @@ import ast
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import projections
 from ledger.domain.event import EventData
-from ledger.domain.parts import Part
+from ledger.domain.parts import Part, Parts
 from projections.engine.nouns import NOUNS
 from projections.registry import VIEWS
 
@@ -116,3 +119,91 @@ def events_named(module: Any) -> Iterator[str]:
                 continue
         if inspect.isclass(named) and EventData in named.__mro__[1:]:
             yield named.__name__
+
+
+class Word(Part, tag="word"):
+    """Something to keep."""
+
+    text: str = ""
+
+
+class Shelf:
+    """Parts that are read one by one, and given away as copies."""
+
+    def __init__(self, *keys: str) -> None:
+        self.parts = {key: Word(key=key) for key in keys}
+
+    def many(self, keys: Sequence[str]) -> Iterator[Word]:
+        """Those of some keys."""
+        return (copy(self.parts[key]) for key in keys if key in self.parts)
+
+    def under(self, kind: str) -> Iterator[Word]:
+        """Those of a kind."""
+        return (copy(w) for key, w in self.parts.items() if key.startswith(f"{kind}/"))
+
+    def all(self) -> Iterator[Word]:
+        """All of them."""
+        return map(copy, self.parts.values())
+
+
+KEYS = ["word/a", "word/a/b", "word/a/b/c", "word/ab/c", "other/a/b"]
+ASKED = ["word", "word/a", "word/a/b", "word/b"]
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["get", "put", "drop", "change", "under", "under", "fork"]),
+        st.sampled_from(KEYS),
+        st.sampled_from(ASKED),
+    ),
+    min_size=10,
+    max_size=30,
+)
+
+
+@given(shelved=st.sets(st.sampled_from(KEYS)), steps=steps)
+def test_parts_are_a_dictionary_of_what_they_are_over(shelved, steps):
+    """Whatever is asked in whatever order, and in copies of the set: the same parts."""
+    shelf = Shelf(*shelved)
+    parts: Parts[Word] = Parts(shelf)
+    model = dict.fromkeys(shelved, "")
+    for number, (step, key, asked) in enumerate(steps):
+        match step:
+            case "get":
+                assert (parts.get(key) is None) is (key not in model)
+            case "put":
+                parts.put(Word(key=key, text=str(number)))
+                model[key] = str(number)
+            case "drop":
+                parts.drop(key)
+                model.pop(key, None)
+            case "change":
+                word = parts.change(key)
+                assert (word is None) is (key not in model)
+                if word is not None:
+                    word.text = model[key] = f"{model[key]}+"
+            case "under":
+                found = {name: word.text for name, word in parts.under(asked).items()}
+                begin = f"{asked}/"
+                assert found == {
+                    key.removeprefix(begin): text
+                    for key, text in model.items()
+                    if key.startswith(begin)
+                }
+            case _:
+                parts = parts.fork()
+    assert [(word.key, word.text) for word in parts] == sorted(model.items())
+    assert all(word.text == "" for word in shelf.parts.values())
+
+
+def test_what_is_put_in_place_of_something_unread_is_noted():
+    """And nothing else: not what was read, looked for in vain, or put there before."""
+    parts: Parts[Word] = Parts(Shelf("word/a", "word/b", "word/c"))
+    parts.get("word/b")
+    parts.get("word/d")
+    parts.under("other")
+    for key in ("word/a", "word/b", "word/d", "other/a", "word/e", "word/e"):
+        parts.put(Word(key=key))
+    assert parts.unseen == {"word/a", "word/e"}
+    parts.put(Word(key="word/c"))
+    parts.under("word")
+    parts.put(Word(key="word/f"))
+    assert parts.unseen == {"word/a", "word/c", "word/e"}

@@ -48,17 +48,20 @@ class Backing(Protocol):
 class Parts(Generic[R]):
     """A keyed set of parts; what changed is noted in `touched`.
 
-    `lenses` are the aggregates that read these parts, each made once.
+    What was put in place of something unread is noted in `unseen`. `lenses` are the
+    aggregates that read these parts, each made once.
     """
 
     __slots__ = (
         "_absent",
         "_backing",
+        "_groups",
         "_kinds",
         "_parts",
         "_whole",
         "lenses",
         "touched",
+        "unseen",
     )
 
     def __init__(self, backing: Backing | None = None) -> None:
@@ -66,9 +69,13 @@ class Parts(Generic[R]):
         self._parts: dict[str, R] = {}
         # Of the kinds that were asked for whole: their parts by name.
         self._kinds: dict[str, dict[str, R]] = {}
+        # Of the kinds of which a prefix was asked for: by what stands before the name's
+        # first slash, and then by what comes after it.
+        self._groups: dict[str, dict[str, dict[str, R]]] = {}
         self._whole: set[str] = set()
         self._absent: set[str] = set()
         self.touched: set[str] = set()
+        self.unseen: set[str] = set()
         self.lenses: dict[str, Any] = {}
 
     def get(self, key: str) -> R | None:
@@ -93,8 +100,11 @@ class Parts(Generic[R]):
 
     def put(self, part: R) -> None:
         """Add a part, or put it in place of the one of its key."""
+        key = _key(part)
+        if self._backing is not None and key not in self._parts and self._unread(key):
+            self.unseen.add(key)
         self._take(part)
-        self.touched.add(_key(part))
+        self.touched.add(key)
 
     def drop(self, key: str) -> None:
         """Take a part away, if it is there."""
@@ -103,6 +113,9 @@ class Parts(Generic[R]):
             kind, _, name = key.partition("/")
             if kind in self._kinds:
                 del self._kinds[kind][name]
+            if kind in self._groups:
+                first, _, rest = name.partition("/")
+                self._groups[kind].get(first, {}).pop(rest, None)
             self._absent.add(key)
             self.touched.add(key)
 
@@ -115,11 +128,15 @@ class Parts(Generic[R]):
         self._read_under(kind, prefix)
         if not prefix:
             return self._index(kind)
-        begin = f"{kind}/{prefix}/"
+        first, _, more = prefix.partition("/")
+        found = self._grouped(kind).get(first, {})
+        if not more:
+            return found
+        begin = f"{more}/"
         return {
-            key.removeprefix(begin): part
-            for key, part in self._parts.items()
-            if key.startswith(begin)
+            rest.removeprefix(begin): part
+            for rest, part in found.items()
+            if rest.startswith(begin)
         }
 
     def ahead(self, keys: Iterable[str]) -> None:
@@ -150,10 +167,12 @@ class Parts(Generic[R]):
 
     def _take(self, part: Any) -> None:
         self._parts[part.key] = part
-        if self._kinds:
+        if self._kinds or self._groups:
             kind, _, name = part.key.partition("/")
             if kind in self._kinds:
                 self._kinds[kind][name] = part
+            if kind in self._groups:
+                _group(self._groups[kind], name, part)
         if self._absent:
             self._absent.discard(part.key)
 
@@ -166,6 +185,16 @@ class Parts(Generic[R]):
                 for key, part in self._parts.items()
                 if key.startswith(begin)
             }
+        return found
+
+    def _grouped(self, kind: str) -> dict[str, dict[str, R]]:
+        found = self._groups.get(kind)
+        if found is None:
+            found = self._groups[kind] = {}
+            begin = f"{kind}/"
+            for key, part in self._parts.items():
+                if key.startswith(begin):
+                    _group(found, key.removeprefix(begin), part)
         return found
 
     def _unread(self, key: str) -> bool:
@@ -205,6 +234,12 @@ class _Forked:
     def all(self) -> Iterator[Any]:
         """Every part."""
         return map(copy, self._parent)
+
+
+def _group(groups: dict[str, dict[str, R]], name: str, part: R) -> None:
+    first, slash, rest = name.partition("/")
+    if slash:
+        groups.setdefault(first, {})[rest] = part
 
 
 def _key(part: Any) -> str:

@@ -115,7 +115,7 @@ def step(history: History) -> None:
     proposal = Proposal(chance, history.deal(name), clock.today, history.desk.entries())
     move = chance.choices(list(MOVES), weights=list(MOVES.values()))[0]
     wanted = pressing(proposal)
-    if wanted and chance.random() < 0.3:
+    if wanted and chance.random() < 0.4:
         move = chance.choice(wanted)
     for line in _told(proposal, move(proposal)):
         verb = line["command"]

@@ -191,7 +191,9 @@ def cure(p: Proposal) -> Lines:
     unit = funding.facilities[name].unit
     amount = f"{shown(p.part(funding.excess(name) or 100), unit)} {unit}"
     keys = {"amount": amount}
-    match p.chance.choice(("waive", "claw", "claw", "true-up", "true-back")):
+    if p.likely(0.8):
+        keys["effective_on"] = p.today
+    match p.chance.choice(("waive", "waive", "claw", "claw", "true-up", "true-back")):
         case "waive":
             return [p.line("funding waive-overfunding", facility=name, **keys)]
         case "claw":
@@ -587,13 +589,13 @@ def pressing(p: Proposal) -> list[Move]:
     if p.deal.agreement.scopes or any(p.deal.agreement.defaults.values()):
         wanted += [agreement, observe]
     if any(funding.excess(name) for name in names):
-        wanted += [cure, unlock]
+        wanted += [cure, cure, unlock]
     if any(oracle.available(p.deal, name) for name in names):
         wanted.append(request)
     if steps & set(NEXT):
         wanted.append(draw_on)
     if "settled" in steps and p.deal.agreement.binding:
-        wanted += [revoke, equity]
+        wanted += [revoke, revoke, equity]
     return wanted
 
 
