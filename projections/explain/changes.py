@@ -72,8 +72,9 @@ def table_of(view: View, drawn: Drawn) -> Table:
 
 
 def changes_between(view: View, old: Table, new: Table) -> Iterator[Change]:
-    """Every column that differs, row by row."""
-    for name in dict.fromkeys((*old, *new)):
+    """Every column that differs, row by row: rows that are gone, then in their order."""
+    gone = (name for name in old if name not in new)
+    for name in (*gone, *new):
         before, after = old.get(name), new.get(name)
         if before == after:
             continue
