@@ -198,7 +198,8 @@ def test_what_a_dry_run_foresees_comes_true(tmp_path):
         assert expected is None or now(MACHINE) == expected
     views.catch_up()
     changed = 0
-    for position in (len(asked) - 3, len(asked) // 2, len(asked) // 3):
+    # An installation, a shipment, an acceptance: no other entry brought them about.
+    for position in (len(asked) - 3, len(asked) // 2 + 5, len(asked) // 3):
         keys = {"deal": MACHINE, "on": "2026-08-01", "reason": "A slip"}
         who = {"with_reliant": True, "actor": "rae@audit"}
         (said,) = desk.do("reverse request", positions=[position], **who, **keys)
