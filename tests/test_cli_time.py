@@ -209,6 +209,18 @@ def said(row: dict[str, Any]) -> str:
     return json.dumps({k: v for k, v in row.items() if v is not None}, sort_keys=True)
 
 
+@pytest.mark.parametrize("form", ["table", "jsonl"])
+def test_a_replay_that_nobody_reads_on_ends_in_silence(form: str):
+    """A pipe that closes early leaves nothing open that could not be closed."""
+    read, write = os.pipe()
+    os.close(read)
+    running = process("replay", MACHINE, "--format", form, stdout=write)
+    os.close(write)
+    _, stderr = running.communicate(timeout=60)
+    assert b"Error" not in stderr
+    assert running.returncode == 1
+
+
 def test_stepping_needs_a_terminal():
     """`--step` waits for keys, so off a terminal it is refused."""
     assert "--step needs a terminal" in fails(2, "replay", MACHINE, "--step")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from datetime import date, datetime
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
@@ -71,7 +72,9 @@ def replay(
     """
     if step and not (sys.stdin.isatty() and form == "table"):
         raise click.UsageError("--step needs a terminal, and the table form.")
-    with projections() as views, views.reading(as_of, known_at) as reading:
+    with ExitStack() as stack:
+        views = stack.enter_context(projections())
+        reading = stack.enter_context(views.reading(as_of, known_at))
         reading.check_known(deal)
         for point in (first, last):
             if isinstance(point, int):
@@ -79,10 +82,12 @@ def replay(
         after = 0 if first is None else reading.before(deal, first)
         upto = None if last is None else reading.upto(deal, last)
         player = Player(reading, deal, after=after)
+        # Whoever reads the output may stop: what is read is closed before the ledger.
+        steps = stack.enter_context(closing(player.play()))
         rows = (
             _row(one)
             for one in takewhile(
-                lambda one: upto is None or one.event.position <= upto, player.play()
+                lambda one: upto is None or one.event.position <= upto, steps
             )
             if within(one.event, first, last)
         )

@@ -6,7 +6,7 @@ key; applied in order, the changes of a whole replay make exactly the current ro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import chain, pairwise
 from typing import Any, Final
@@ -72,8 +72,9 @@ def table_of(view: View, drawn: Drawn) -> Table:
 
 
 def changes_between(view: View, old: Table, new: Table) -> Iterator[Change]:
-    """Every column that differs, row by row."""
-    for name in dict.fromkeys((*old, *new)):
+    """Every column that differs, row by row: rows that are gone, then in their order."""
+    gone = (name for name in old if name not in new)
+    for name in (*gone, *new):
         before, after = old.get(name), new.get(name)
         if before == after:
             continue
@@ -195,7 +196,7 @@ class Player:
             self._rows = self._at(after)
             self.tables = {view.name: self._table(view) for view in views}
 
-    def play(self) -> Iterator[Step]:
+    def play(self) -> Generator[Step]:
         """Every event from there on, in recorded order, with what it changed."""
         events = self._reading.history(self._deal, self._after)
         for event, following in pairwise(chain(events, (None,))):
