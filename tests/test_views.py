@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import deals
 import pytest
 from conftest import Desk, read_only
 from vandal import raw
@@ -25,7 +26,7 @@ from projections import projector
 from projections.engine import stored
 from projections.engine.nouns import NOUNS
 from projections.engine.view import Book, Rows
-from projections.projector import Projections
+from projections.projector import Projections, view_tables
 from projections.registry import BY_NAME, VIEWS, view_named
 
 MACHINE = "milestone-machine"
@@ -408,3 +409,18 @@ def test_a_view_is_rebuilt_with_the_state_that_it_draws_on(tmp_path):
     views.rebuild(["commitment"])
     views.verify()
     desk.ledger.close()
+
+
+def test_a_view_that_keeps_no_rows_follows_a_reversal_without_a_table(desk):
+    """What is drawn from other views alone has nothing to read or to write."""
+    deals.in_effect(desk)
+    views = Projections(desk.store)
+    views.keep_up()
+    said = {"statement": "S", "speaker": "A", "text": "So it is."}
+    (slip,) = desk.do("agreement record-statement", **said)
+    desk.do("reverse request", positions=[slip.position], reason="A slip")
+    desk.do("reverse approve", reversal="R-1", actor=deals.BO)
+    views.keep_up()
+    assert all(view.lag == 0 for view in views.status())
+    tables = set(view_tables().tables)
+    assert not tables & {f"view_{v.name}" for v in VIEWS if not v.keeps_rows}

@@ -311,7 +311,7 @@ class Reading(Moment):
                 fold_page(folds, page, gone)
 
     def _source(self, view: View, deal: str, start: int) -> Stored | Past | None:
-        if not start:
+        if not start or not view.keeps_rows:
             return None
         if not self.limited:
             return Stored(self.connection, view, deal)

@@ -224,8 +224,12 @@ class Folding:
         self.view = view
         self.deal = deal
         self.versions: dict[str, Version] = {}
-        self._source = connection and Stored(connection, view, deal, self.versions)
-        self.rows: Rows[Any] = Rows(self._source or None)
+        self._source = (
+            Stored(connection, view, deal, self.versions)
+            if connection is not None and view.keeps_rows
+            else None
+        )
+        self.rows: Rows[Any] = Rows(self._source)
         self.past: list[tuple[str, str, str, int, bytes | None]] = []
         self.changed: set[str] = set()
 
@@ -276,6 +280,8 @@ class Folding:
 
     def write(self, connection: Connection) -> None:
         """Write what changed."""
+        if not self.changed:
+            return
         database, table = database_of(connection.engine), table_of(self.view.name)
         kept, gone = [], []
         for key in sorted(self.changed):
