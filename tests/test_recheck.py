@@ -60,7 +60,9 @@ def test_the_ledgers_of_all_releases_are_clean(tmp_path, version):
     migrate(url, view_tables())
     store = open_store(url)
     report = recheck(store)
-    assert (report.findings, report.unlocks) == ([], 5)
+    # The file of 0.5.0 has two deals more.
+    assert report.findings == []
+    assert report.unlocks == (7 if version == "0.5.0" else 5)
     store.close()
 
 

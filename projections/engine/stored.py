@@ -7,7 +7,7 @@ the end of any segment, and only the events after it are folded.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -231,18 +231,19 @@ class Folding:
 
     def seal(self, segment: int) -> None:
         """End a segment."""
-        self._see(self.rows.unseen - self.versions.keys())
-        self.rows.unseen.clear()
+        self._see_unseen()
         for key in self.rows.touched:
             row = self.rows.get(key)
             self._put(key, Version(segment, None if row is None else to_json(row)))
         self.rows.touched.clear()
 
-    def _see(self, keys: Iterable[str]) -> None:
+    def _see_unseen(self) -> None:
         """Read what rows were that something was put in place of, unread."""
-        if self._source:
-            for _ in self._source.many(sorted(keys)):
+        unseen = self.rows.unseen
+        if unseen and self._source:
+            for _ in self._source.many([k for k in unseen if k not in self.versions]):
                 pass
+        unseen.clear()
 
     def become(self, fresh: Rows[Any], segment: int) -> None:
         """Take the place of all rows by fresh ones, as of the end of a segment.

@@ -61,6 +61,8 @@ def test_soak():
     with ProcessPoolExecutor(max_workers=os.cpu_count(), mp_context=spawn) as pool:
         for part in pool.map(soak, spans):
             whole.merge(part)
+            for one in part.differences:
+                sys.stderr.write(f"\n{', '.join(one.told())}")
             sys.stderr.write(f"\r{whole.histories} of {WANTED}")
     sys.stderr.write("\n" + "\n".join(whole.lines()) + "\n")
 
