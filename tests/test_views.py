@@ -357,7 +357,7 @@ def test_answers_are_data(played):
 
 def test_a_rumour_does_not_decide_the_currency_of_a_deal(desk):
     """A facility that is only reported adds no line, whatever its name."""
-    in_effect(desk)
+    in_effect(desk, funding_cap=None)
     facility(desk)
     told = {"status": "reported", "evidence": [{"title": "The Paper"}]}
     facility(desk, "a-rumour", commitment="1m EUR", **told)
