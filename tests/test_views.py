@@ -14,6 +14,7 @@ from typing import Any
 import deals
 import pytest
 from conftest import Desk, read_only
+from deals import facility, in_effect
 from vandal import raw
 
 from ledger.commands.registry import request_of
@@ -353,6 +354,16 @@ def test_answers_are_data(played):
             plain = to_builtins(row)
             assert tuple(plain) == view.row.__struct_fields__
             assert not any(isinstance(value, float) for value in plain.values())
+
+
+def test_a_rumour_does_not_decide_the_currency_of_a_deal(desk):
+    """A facility that is only reported adds no line, whatever its name."""
+    in_effect(desk, funding_cap=None)
+    facility(desk)
+    told = {"status": "reported", "evidence": [{"title": "The Paper"}]}
+    facility(desk, "a-rumour", commitment="1m EUR", **told)
+    answer = Projections(desk.store).answer("deals", desk.deal)
+    assert [row.funding_unit for row in answer.rows] == ["USD"]
 
 
 def test_shares_have_a_ladder_of_their_own(desk):

@@ -108,9 +108,10 @@ def announced_cap(book: Book) -> Amount | None:
 
 
 def _unit(book: Book) -> str:
-    """The currency of a deal that announced no amount."""
+    """The currency of a deal that announced no amount: its facilities', reports last."""
     cap = agreement_of(book).known_terms.funding_cap
-    units = [f.unit for f in facilities_of(book) if f.commitment.is_money]
+    known = sorted(facilities_of(book), key=lambda one: not one.confirmed)
+    units = [one.unit for one in known if one.commitment.is_money]
     return cap.unit if cap is not None else next(iter(units), "USD")
 
 

@@ -30,6 +30,8 @@ def broken(history: History) -> Iterator[tuple[str, str, str, str, str]]:
             yield from _unlocked(entries, entry, label)
         elif entry.kind == "funding.drawdown_requested":
             yield from _requested(entries, entry, label)
+        elif entry.kind == "funding.clawback_received":
+            yield from _received(entries, entry, label)
     yield from ((at, name, "re-lock", *both) for at, name, *both in relocks(history))
     yield from _declared(entries)
     for name in history.deals:
@@ -62,11 +64,22 @@ def _requested(
         yield label, data["drawdown"], "request", data["amount"], f"at most {most}"
 
 
+def _received(
+    entries: list[Entry], entry: Entry, label: str
+) -> Iterator[tuple[str, str, str, str, str]]:
+    """A demand stands for its excess: once that is cured, nothing of it is owed."""
+    before = oracle.deal_at(entries, entry.deal, entry.on, entry.position - 1)
+    name, amount = entry.data["clawback"], entry.data["amount"]
+    owed = before.funding.owed(name)
+    if minor_of(amount) > owed:
+        yield label, name, "clawback received", amount, f"at most {owed}"
+
+
 def _declared(entries: list[Entry]) -> Iterator[tuple[str, str, str, str, str]]:
     """Overfunding is declared where it begins or grows, cured where it ends.
 
-    A reversal takes declarations back with what they rested on, and declares anew only
-    where none stands.
+    A reversal takes declarations and cures back with what they rested on, and tells
+    only what then does not stand yet. The flag stands just while there is an excess.
     """
     excess: dict[tuple[str, str], int] = {}
     for at in transactions(entries):
@@ -81,8 +94,11 @@ def _declared(entries: list[Entry]) -> Iterator[tuple[str, str, str, str, str]]:
             excess[key] = now
             expected = _should_say(before, now)
             said = _said(same, name)
+            flagged = deal.funding.facilities[name].flagged
+            if flagged != bool(now):
+                yield f"{entry.deal} #{at}", name, "flag", str(flagged), str(now)
             taken_back = any(one.kind == "record.reversed" for one in same)
-            if expected != said and not (taken_back and (before or not now)):
+            if expected != said and not taken_back:
                 yield f"{entry.deal} #{at}", name, "overfunding", said, expected
 
 

@@ -71,6 +71,7 @@ class Facility:
     clawed_back: int = 0
     trued_up: int = 0
     waived: int = 0
+    flagged: bool = False
 
 
 @dataclass
@@ -92,6 +93,7 @@ class Funding:
     drawdowns: dict[str, Drawdown] = field(default_factory=dict)
     equity: dict[str, Share] = field(default_factory=dict)
     demands: dict[str, tuple[str, int]] = field(default_factory=dict)
+    lapsed: set[str] = field(default_factory=set)
     received: dict[str, int] = field(default_factory=dict)
     dangling: list[int] = field(default_factory=list)
 
@@ -127,6 +129,12 @@ class Funding:
         """What is requested and neither approved nor refused."""
         waiting = (one for one in self.of(facility) if one.step == "requested")
         return sum(one.amount for one in waiting)
+
+    def owed(self, clawback: str) -> int:
+        """What of a demand is still to come; nothing once the excess was cured."""
+        if clawback in self.lapsed or clawback not in self.demands:
+            return 0
+        return self.demands[clawback][1] - self.received.get(clawback, 0)
 
     def excess(self, facility: str) -> int:
         """What is paid above what is unlocked, less what was waived."""
@@ -230,7 +238,7 @@ def _equity(state: Funding, data: dict[str, Any], verb: str) -> None:
 
 
 def _cure(state: Funding, data: dict[str, Any], verb: str) -> None:
-    """Money that comes back, excess that is forgiven; declarations say nothing new."""
+    """Money that comes back, excess that is forgiven; a cure lets demands lapse."""
     match verb:
         case "disbursement_returned":
             found = state.drawdowns[data["drawdown"]]
@@ -239,6 +247,12 @@ def _cure(state: Funding, data: dict[str, Any], verb: str) -> None:
             _give_back(state, found.facility, amount, found.parts)
         case "overfunding_waived":
             state.facilities[data["facility"]].waived += minor_of(data["amount"])
+        case "overfunding_declared":
+            state.facilities[data["facility"]].flagged = True
+        case "overfunding_cured":
+            state.facilities[data["facility"]].flagged = False
+            over = (n for n, d in state.demands.items() if d[0] == data["facility"])
+            state.lapsed |= set(over)
         case "clawback_demanded":
             demand = (data["facility"], minor_of(data["amount"]))
             state.demands[data["clawback"]] = demand

@@ -8,6 +8,7 @@ What is refused is counted and left; what is accepted is the history.
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from sums import unit_of
 
 BEGIN = datetime(2025, 6, 2, 9, 0, tzinfo=UTC)
 FIRST_DAY = "2025-01-01"
+A_DAY = re.compile(r"\b2025-\d\d-\d\d\b")
 MOST = 40
 """Events in the random part, at most; those of a reversal may bring a few more."""
 
@@ -72,8 +74,17 @@ class History:
         found.append(Moment(self.chance.choice(days[:8]), None, today))
         return found
 
+    @property
+    def _named(self) -> list[str]:
+        """The last days, first days and targets that entries name."""
+        said = " ".join(str(entry.data) for entry in self.desk.entries())
+        return sorted(set(A_DAY.findall(said)))
+
     def _day(self, today: str) -> str:
-        """A day near something that happened, or any."""
+        """A day near something that happened, one that an entry names, or any."""
+        named = [day for day in self._named if FIRST_DAY <= day <= today]
+        if named and self.chance.random() < 0.15:
+            return self.chance.choice(named)
         if self.chance.random() < 0.7:
             on = date.fromisoformat(self.chance.choice(self.desk.entries()).on)
             day = on + timedelta(days=self.chance.choice((-1, 0, 0, 1)))

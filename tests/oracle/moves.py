@@ -191,6 +191,10 @@ def cure(p: Proposal) -> Lines:
     unit = funding.facilities[name].unit
     amount = f"{shown(p.part(funding.excess(name) or 100), unit)} {unit}"
     keys = {"amount": amount}
+    if funding.demands and p.likely(0.25):  # Late: it may have lapsed.
+        claw = {"clawback": p.one_of(sorted(funding.demands)), **keys}
+        bank = {"bank_ref": p.name("CB"), "evidence": BANK}
+        return [p.line("funding receive-clawback", ANN, **claw, **bank)]
     if p.likely(0.8):
         keys["effective_on"] = p.today
     match p.chance.choice(("waive", "waive", "claw", "claw", "true-up", "true-back")):
@@ -201,7 +205,9 @@ def cure(p: Proposal) -> Lines:
             demand = p.line("funding demand-clawback", facility=name, **claw)
             bank = {"bank_ref": p.name("CB"), "evidence": BANK}
             got = {"command": "funding receive-clawback", "actor": ANN, **claw, **bank}
-            return [demand, {**got, "effective_on": p.today}]
+            return [demand, {**got, "effective_on": p.today}][
+                : p.chance.choice((1, 2, 2))
+            ]
         case way:
             direction = "to_provider" if way == "true-up" else "to_recipient"
             bank = {"bank_ref": p.name("TB"), "evidence": BANK, "text": "Difference"}

@@ -225,8 +225,15 @@ def formula(chance: random.Random, size: int, unit: str, number: int) -> Line:
             return {"rule": "fixed", "amount": f"{size}{money}"}
         case "less":
             return {"rule": "fixed", "amount": f"{size - 3}{money}"}
-        case "step":
-            return {"rule": "step", "block": "100 kW", "amount": f"{size // 2}{money}"}
+        case rule:
+            return by_capacity(rule, size, unit)
+
+
+def by_capacity(rule: str, size: int, unit: str) -> Line:
+    """A formula that pays by capacity, of a size in millions."""
+    money = MILLION[unit]
+    if rule == "step":
+        return {"rule": "step", "block": "100 kW", "amount": f"{size // 2}{money}"}
     return {"rule": "linear", "per": "300 kW", "amount": f"{size + 1}{money}"}
 
 
@@ -278,9 +285,13 @@ def facility(
 def _money(chance: random.Random) -> list[Line]:
     """One or two facilities with their tranches, the first one easy to unlock."""
     lines = [facility(chance, "main", "USD", "2025-01-20")]
+    alike = chance.random() < 0.35  # Tranches that share the same certified watts.
+    rule = chance.choice(("step", "linear"))
     for number in range(1, chance.choice((2, 3, 3)) + 1):
         one = tranche(chance, f"T{number}", "main", number, "USD", "2025-01-20")
-        if number == 1 and chance.random() < 0.75:
+        if alike:
+            one["formula"] = by_capacity(rule, 10 * number, "USD")
+        if (number == 1 or alike) and chance.random() < 0.75:
             one["trigger"] = {"when": "capacity_certified", "at_least": "100 kW"}
         lines.append(one)
     if chance.random() < 0.6:
