@@ -13,6 +13,7 @@ import oracle
 from compare import Difference
 from funding import drawn
 from history import History, Moment
+from prefix import BANK
 from product import Desk
 from sums import shown
 
@@ -68,6 +69,7 @@ def _tried(
     desk: Desk, deal: oracle.Deal, told: dict[str, Any]
 ) -> Iterator[tuple[str, str, str, str, str]]:
     yield from _ready(desk, deal, told)
+    yield from _returned(desk, deal)
     for name in deal.funding.facilities:
         says = told["commitment"][name]["available"]
         thinks = oracle.available(deal, name)
@@ -91,6 +93,25 @@ def _ready(
     first = told["standing"]["first_ready"]
     if first and _unlock(desk, deal, first):
         yield "law", first, "next trigger says ready", "yes", "no"
+
+
+def _returned(
+    desk: Desk, deal: oracle.Deal
+) -> Iterator[tuple[str, str, str, str, str]]:
+    """All that is left of a payment may come back, and no more."""
+    funding = deal.funding
+    settled = (one for one in funding.drawdowns.items() if one[1].step == "settled")
+    for name, one in settled:
+        unit = funding.facilities[one.facility].unit
+        left = min(one.amount - one.returned, funding.paid(one.facility))
+        back = {"command": "funding return", "deal": deal.name, "actor": "ann@acme"}
+        back |= {"effective_on": deal.day, "drawdown": name, "bank_ref": "TRIED"}
+        back |= {"evidence": BANK, "reason": REASON}
+        for amount in {left, left + 1} - {0}:
+            code = desk.tries({**back, "amount": f"{shown(amount, unit)} {unit}"})
+            if (amount <= left) != (code is None):
+                outcome = f"{amount}: {code or 'accepted'}"
+                yield "law", name, "rule on return beside oracle", outcome, str(left)
 
 
 def _compared(

@@ -233,7 +233,8 @@ def by_capacity(rule: str, size: int, unit: str) -> Line:
     """A formula that pays by capacity, of a size in millions."""
     money = MILLION[unit]
     if rule == "step":
-        return {"rule": "step", "block": "100 kW", "amount": f"{size // 2}{money}"}
+        amount = f"{size // 2 + 1}{money}"  # The second block is cut to the size.
+        return {"rule": "step", "block": "100 kW", "amount": amount}
     return {"rule": "linear", "per": "300 kW", "amount": f"{size + 1}{money}"}
 
 

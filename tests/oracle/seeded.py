@@ -150,7 +150,7 @@ def mutants(file: str) -> Iterator[Fault]:
 def _code(tree: ast.AST) -> Iterator[ast.expr]:
     """The expressions that are run: no annotation, no docstring, no declaration."""
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             for statement in node.body:
                 yield from _code(ast.Module([statement], []))
         elif isinstance(node, ast.AnnAssign):
