@@ -308,8 +308,8 @@ def _give_back(
     """Lay money that came back to tranches, to each no more than was paid of it.
 
     Of a return the tranches of the drawdown come first, the last of its parts
-    foremost; then those of which more is
-    drawn than unlocked, that much; then all; the last by number first.
+    foremost; then those of which more is drawn than unlocked, that much; then all, the
+    last by number first.
     """
     mine = state.tranches_of(facility)
     own = [(name, False) for name, _ in reversed(parts)]
