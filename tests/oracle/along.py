@@ -22,6 +22,9 @@ from triggers import cumulative, evaluate
 def broken(history: History) -> Iterator[tuple[str, str, str, str, str]]:
     """Deal and position, subject, law, what the record says, what it should."""
     entries = history.desk.entries()
+    told = {entry.data.get("facility") for entry in entries}
+    if "main" not in told:  # Every prefix defines it, and no rule has a ground.
+        yield "prefix", "main", "facility defined", "refused", "accepted"
     for entry in entries:
         label = f"{entry.deal} #{entry.position}"
         if entry.status != "confirmed" or entry.on != entry.recorded_at[:10]:

@@ -307,11 +307,12 @@ def _give_back(
 ) -> None:
     """Lay money that came back to tranches, to each no more than was paid of it.
 
-    Of a return the drawdown's own tranches come first; then those of which more is
-    drawn than unlocked, that much; then all; the last by number first.
+    Of a return the tranches of the drawdown come first, the last of its parts
+    foremost; then those of which more is drawn than unlocked, that much; then all, the
+    last by number first.
     """
     mine = state.tranches_of(facility)
-    own = [(name, False) for name, _ in parts]
+    own = [(name, False) for name, _ in reversed(parts)]
     over = [(name, True) for name in reversed(mine)]
     rest = [(name, False) for name in reversed(mine)]
     for name, only_excess in [*own, *over, *rest]:

@@ -16,7 +16,7 @@ import pytest
 from places import places
 from soak import Tally, run, soak
 
-SAMPLE = 80
+SAMPLE = 40
 ON_A_SERVER = 20
 WANTED = int(os.environ.get("ACCORD_HISTORIES", "0"))
 EACH = 25
