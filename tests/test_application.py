@@ -14,8 +14,11 @@ from vandal import SIGNED, TERMS, small_ledger
 from ledger.application import TRIES, Ledger
 from ledger.audit.integrity import verify
 from ledger.commands.decision import Decision
+from ledger.domain.aggregate import Told
 from ledger.domain.agreement import Agreement, Suspended
+from ledger.domain.funding import Funding
 from ledger.domain.milestone import Milestone
+from ledger.domain.system import System
 from ledger.errors import BatchRefused, InvalidValue, NotFound, Refused
 from ledger.record.store import open_store
 
@@ -417,3 +420,26 @@ def test_what_is_asked_for_by_name_only(desk: Desk) -> None:
     ):
         with pytest.raises(NotFound, match=text):
             desk.do(command, deal="one", **keys)
+
+
+def test_many_aggregates_are_read_as_one_is(desk: Desk) -> None:
+    """`several` gives what `load` gives, for what stands on snapshots and what does not."""
+    small_ledger(desk, ("one", "two"))
+    for kind in (Agreement, Funding, System):
+        streams = [f"{kind.kind}/one", f"{kind.kind}/two"]
+        many = list(desk.ledger.several(kind, streams))
+        one_by_one = [desk.ledger.load(kind, stream) for stream in streams]
+        assert [(a.id, a.version) for a in many] == [
+            (a.id, a.version) for a in one_by_one
+        ]
+
+
+def test_what_is_only_reported_is_judged_in_a_world_of_reports(desk: Desk) -> None:
+    """That world looks at the same record: the same entries, and each one's reports."""
+    small_ledger(desk, ("one",))
+    world = Decision(desk.ledger, desk.clock)
+    told = Told(world)
+    told.ahead(Agreement, [("one",)])
+    assert told.all(Agreement, "one") == [world.get(Agreement, "one").told]
+    assert told.entry(1) == world.entry(1)
+    assert list(told.entries("one")) == list(world.entries("one"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from deals import (
     ANN,
@@ -21,7 +22,7 @@ from ledger.domain.agreement import Agreement
 from ledger.domain.funding import Funding
 from ledger.domain.transcoding import proposed
 from ledger.domain.triggers import Fixed
-from ledger.domain.values import Amount, Power
+from ledger.domain.values import Amount, Power, parse_date
 
 DEFINE = "funding define-facility"
 CHANGE = "funding change-commitment"
@@ -473,6 +474,37 @@ def test_history_loads_whatever_it_says(desk, data):
     stray = proposed(funding.id, funding.version + 1, probe.provenance, data)
     funding.fold(stray)
     assert figures_of(funding) == before
+
+
+YEN = Amount.parse("7 JPY")
+FOREIGN = [
+    events.TrancheUnlocked(
+        **{**MOVED, "tranche": "T1", "facility": "main", "cumulative": YEN}
+    ),
+    events.DrawdownRequested(
+        drawdown="D7",
+        facility="main",
+        amount=YEN,
+        allocations=(events.Allocation(tranche="T1", amount=YEN),),
+        value_on=parse_date("2026-01-01"),
+    ),
+]
+
+
+@pytest.mark.parametrize("data", FOREIGN, ids=lambda data: data.tag())
+def test_money_in_another_currency_than_its_facility_is_in_no_total(desk, data):
+    """A history that no rule saw folds without a word, and adds no yen to dollars."""
+    unlocked(desk)
+    (probe,) = desk.do(
+        "agreement record-statement", statement="s", speaker="s", text="s"
+    )
+    funding = funding_of(desk)
+    before = funding.find(events.Total, "main")
+    funding.fold(proposed(funding.id, funding.version + 1, probe.provenance, data))
+    after = funding.find(events.Total, "main")
+    assert msgspec.structs.replace(after, under_way=0, drawn_on=None) == (
+        msgspec.structs.replace(before, under_way=0, drawn_on=None)
+    )
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from ledger.domain.transcoding import (
     to_builtins,
     to_json,
 )
+from ledger.domain.triggers import Trigger
 from ledger.domain.values import (
     EXPONENTS,
     MOST_DECIMALS,
@@ -281,3 +282,12 @@ def test_time_is_written_in_one_way() -> None:
     assert stamp_time(datetime.fromisoformat("2026-01-15T11:00:00+02:00")) == (
         "2026-01-15T09:00:00.000000Z"
     )
+
+
+def test_a_condition_nested_beyond_what_can_be_read_is_refused_in_a_sentence():
+    """Thousands of conditions inside one another are no condition, and no traceback."""
+    deep = {"when": "date_reached", "on": "2025-01-02"}
+    for _ in range(20_000):
+        deep = {"when": "all", "of": [deep]}
+    with pytest.raises(InvalidValue, match="nested too deep"):
+        from_builtins(deep, Trigger)

@@ -34,6 +34,7 @@ from ledger.domain.triggers import (
     Trigger,
     measures,
     most,
+    pays_more_at,
     unlocked,
 )
 from ledger.domain.values import Amount, Power, Slug, parse_date
@@ -664,3 +665,11 @@ def test_an_unknown_tranche_is_named(desk):
     in_effect(desk)
     said = desk.refuses("FND-16", "funding unlock", tranche="T9")
     assert "Tranche 'T9' is not on the record; known: none." in said
+
+
+def test_a_tranche_that_has_unlocked_all_of_itself_pays_for_no_more_capacity():
+    """There is no next block to wait for; before that, there is one."""
+    size = Amount.parse("10m USD")
+    formula = Step(block=Power(100), amount=Amount.parse("5m USD"))
+    assert pays_more_at(formula, Amount.parse("5m USD"), size) == 200
+    assert pays_more_at(formula, size, size) is None

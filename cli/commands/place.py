@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 
 import click
 
@@ -135,6 +135,9 @@ def copy(from_url: str, to_url: str) -> None:
                 done = copying.copy(source, target, tell)
             except (KeyboardInterrupt, AccordError) as error:
                 if stands is not None:
+                    # What was appended last may not have been told yet.
+                    with suppress(AccordError):
+                        stands = target.head().size
                     error.add_note(_how_to_go_on(error, stands))
                 raise
     known = f"; {done.known:,} stood already" if done.known else ""

@@ -846,17 +846,14 @@ class Funding(Parted):
         total = self._total(asked.facility, net.unit)
         approved = (new == _APPROVED) - (old == _APPROVED)
         paid = (new == _PAID) - (old == _PAID)
-        if total is not None:
-            total.under_way += opened
-            day = drawdown.steps[-1].on
-            if total.drawn_on is None or day > total.drawn_on:
-                total.drawn_on = day
-            if (new > 0) != (old > 0):
-                total.asked = _moved(total.asked, net, new - old)
-            if approved:
-                total.approved = _moved(total.approved, net, approved)
-            if paid:
-                total.paid = _moved(total.paid, net, paid)
+        total.under_way += opened
+        total.drawn_on = max(drawdown.steps[-1].on, total.drawn_on or date.min)
+        if (new > 0) != (old > 0):
+            total.asked = _moved(total.asked, net, new - old)
+        if approved:
+            total.approved = _moved(total.approved, net, approved)
+        if paid:
+            total.paid = _moved(total.paid, net, paid)
         if approved or paid:
             self._hold_shares(drawdown, approved + paid, paid)
 
@@ -864,8 +861,6 @@ class Funding(Parted):
         """Move what a drawdown holds of its tranches."""
         for part in drawdown.asked.allocations:
             held = self._hold_of(part.tranche, part.amount.unit)
-            if held is None:
-                continue
             share = part.amount
             if drawdown.returned:
                 share = drawdown.of_tranche(part.tranche)
@@ -876,17 +871,16 @@ class Funding(Parted):
 
     def count_unlocked(self, tranche: Tranche, cumulative: Amount) -> None:
         """Set what a tranche has unlocked in all."""
-        total = self._total(tranche.defined.facility, cumulative.unit)
-        if total is not None:
+        if cumulative.unit == tranche.unlocked.unit:
+            total = self._total(tranche.defined.facility, cumulative.unit)
             total.unlocked = total.unlocked + cumulative - tranche.unlocked
         tranche.unlocked = cumulative
 
     def pay(self, facility: str, amount: Amount, sign: int) -> None:
         """Count money that moved without a drawdown's name."""
         total = self._total(facility, amount.unit)
-        if total is not None:
-            total.paid = _moved(total.paid, amount, sign)
-            total.asked = _moved(total.asked, amount, sign)
+        total.paid = _moved(total.paid, amount, sign)
+        total.asked = _moved(total.asked, amount, sign)
 
     def outstanding(self, clawback: Clawback) -> Amount:
         """What was demanded, has not been received, and no cure took the ground from."""
@@ -899,8 +893,7 @@ class Funding(Parted):
         """Let what is demanded back of a facility lapse with the excess."""
         facility.cures += 1
         total = self._total(facility.name, facility.unit)
-        if total is not None:
-            total.demanded = Amount.zero(facility.unit)
+        total.demanded = Amount.zero(facility.unit)
 
     def demand(self, clawback: Clawback) -> None:
         """Add a clawback that was demanded."""
@@ -908,8 +901,7 @@ class Funding(Parted):
         clawback.cures = facility.cures if facility else 0
         self.parts.put(clawback)
         total = self._total(clawback.facility, clawback.amount.unit)
-        if total is not None:
-            total.demanded = total.demanded + clawback.amount
+        total.demanded = total.demanded + clawback.amount
 
     def receive(self, clawback: Clawback, amount: Amount) -> None:
         """Count money that came in under a clawback."""
@@ -917,9 +909,8 @@ class Funding(Parted):
         clawback.received = clawback.received + amount
         self.pay(clawback.facility, amount, -1)
         total = self._total(clawback.facility, amount.unit)
-        if total is not None:
-            total.clawed_back = total.clawed_back + amount
-            total.demanded = total.demanded - min(amount, owed)
+        total.clawed_back = total.clawed_back + amount
+        total.demanded = total.demanded - min(amount, owed)
 
     def issue(self, equity: Equity) -> None:
         """Add equity that was issued."""
@@ -935,8 +926,7 @@ class Funding(Parted):
                 drawdown.considered, equity.consideration, sign
             )
             total = self._total(drawdown.asked.facility, unit)
-            if total is not None:
-                total.considered = _moved(total.considered, equity.consideration, sign)
+            total.considered = _moved(total.considered, equity.consideration, sign)
 
     def note_payment(self, bank_ref: str, event: Event[Any]) -> None:
         """Note that a bank's reference stands for a payment."""
@@ -993,24 +983,27 @@ class Funding(Parted):
 
     def _give(self, tranche: str, amount: Amount, sign: int) -> None:
         held = self._hold_of(tranche, amount.unit)
-        if held is not None:
-            held.given_back = _moved(held.given_back, amount, sign)
+        held.given_back = _moved(held.given_back, amount, sign)
 
-    def _total(self, facility: str, unit: str) -> Total | None:
-        """A facility's totals, to be changed; None where they are in another unit."""
+    def _total(self, facility: str, unit: str) -> Total:
+        """A facility's totals, to be changed.
+
+        It has one unit (FND-14): what a history that no rule saw says in another is
+        added up apart, and kept nowhere.
+        """
         found: Total | None = self.parts.change(f"total/{facility}")
         if found is None:
             found = _nothing(facility, unit)
             self.parts.put(found)
-        return found if found.paid.unit == unit else None
+        return found if found.paid.unit == unit else _nothing(facility, unit)
 
-    def _hold_of(self, tranche: str, unit: str) -> Held | None:
-        """What is held of a tranche, to be changed; None where it is in another unit."""
+    def _hold_of(self, tranche: str, unit: str) -> Held:
+        """What is held of a tranche, to be changed; see `_total`."""
         found: Held | None = self.parts.change(f"held/{tranche}")
         if found is None:
             found = _untouched(tranche, unit)
             self.parts.put(found)
-        return found if found.drawn.unit == unit else None
+        return found if found.drawn.unit == unit else _untouched(tranche, unit)
 
 
 def _tag(kind: type[Part]) -> str:

@@ -94,11 +94,6 @@ def same_person(one: str, other: str) -> bool:
     return " ".join(one.split()).casefold() == " ".join(other.split()).casefold()
 
 
-def weakest(*statuses: Status) -> Status:
-    """The weakest of the given statuses; confirmed where there is none."""
-    return max(statuses, key=WEAKNESS.__getitem__, default="confirmed")
-
-
 def status_of(evidence: tuple[Evidence, ...], given: Status | None) -> Status:
     """The status of a fact from its evidence, where the user named none.
 
