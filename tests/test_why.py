@@ -142,14 +142,14 @@ def test_what_is_locked_says_what_it_waits_for(views):
         told = why(reading, REAL, "T01").note
         assert told == (
             "locked: The tranche itself is reported. "
-            "The agreement is loi_signed, not in effect"
+            "The agreement is loi signed, not in effect"
         )
         nothing = why(reading, REAL, "disbursed")
         assert (nothing.figure, nothing.because) == ("0.00", ())
         assert nothing.note == (
             "nothing has come this far; next is T01 (10000000000.00 USD): "
             "The tranche itself is reported. "
-            "The agreement is loi_signed, not in effect"
+            "The agreement is loi signed, not in effect"
         )
         assert why(reading, REAL, "capacity/committed").note == (
             "nothing has come this far: the agreement is loi signed"

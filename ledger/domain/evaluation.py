@@ -416,6 +416,10 @@ def _short(what: str, found: Power, least: Power) -> str:
     return f"{what} {found} of {least}; {missing} missing"
 
 
+def _in_words(state: str) -> str:
+    return state.replace("_", " ")
+
+
 def _milestone(facts: _Facts, node: MilestoneAchieved, name: str) -> _Answer:
     milestone = facts.world.get(Milestone, facts.deal, name)
     day = milestone.achieved_on if milestone.unlocks else None
@@ -426,7 +430,8 @@ def _milestone(facts: _Facts, node: MilestoneAchieved, name: str) -> _Answer:
     elif day is not None:
         missing = f"Milestone {name} is achieved only from {day}"
     else:
-        missing = f"Milestone {name} is {milestone.state} ({milestone.status})"
+        state = _in_words(milestone.state)
+        missing = f"Milestone {name} is {state} ({milestone.status})"
     since = day if facts.reached(day) else None
     refs = (milestone.achieved_ref,) if since else ()
     return _answer(node, name, since, milestone.state, refs, missing)
@@ -439,7 +444,7 @@ def _condition(facts: _Facts, node: ConditionMet, name: str) -> _Answer:
         return _answer(node, name, None, "none", (), missing)
     met = condition.met and facts.reached(condition.on)
     since = condition.on if met else None
-    missing = f"Condition {name} is {condition.state} since {condition.on}"
+    missing = f"Condition {name} is {_in_words(condition.state)} since {condition.on}"
     refs = (condition.ref,) if met else ()
     return _answer(node, name, since, condition.state, refs, missing)
 
@@ -448,7 +453,7 @@ def _in_effect(facts: _Facts, node: AgreementInEffect) -> _Answer:
     agreement = facts.agreement
     day = agreement.effective_from if agreement.binding else None
     since = day if facts.reached(day) else None
-    missing = f"The agreement is {agreement.state}, not in effect"
+    missing = f"The agreement is {_in_words(agreement.state)}, not in effect"
     if day is not None:
         missing = f"The agreement is in effect only from {day}"
     refs = (agreement.effective_ref,) if since else ()
