@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+import deals
 import pytest
 
 from ledger.domain.agreement import (
@@ -921,3 +922,18 @@ def test_apply_never_refuses(desk):
     assert fold(Agreement, "agreement/x", []).deal == ""
     assert date.min == Agreement("agreement/x").last_on
     assert Opened(title="t", capital=(), capacity=()).fictional is False
+
+
+def test_notice_of_an_agreement_that_never_came_into_effect_makes_it_no_binding_one(
+    desk,
+):
+    """It is ending, and still binds nobody: nothing is committed under it."""
+    deals.signed(desk)
+    desk.do(
+        "agreement give-notice",
+        ground="x",
+        terminates_on="2027-01-01",
+        on="2025-02-01",
+    )
+    agreement = desk.get(Agreement, desk.deal)
+    assert (agreement.state, agreement.binding) == ("terminating", False)

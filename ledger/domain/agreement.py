@@ -749,7 +749,8 @@ class Agreement(Parted):
     @property
     def binding(self) -> bool:
         """Whether the agreement has come into effect and has not ended."""
-        return self.main.stage in BINDING
+        # Notice can be given of an agreement that never came into effect.
+        return self.effective_from is not None and self.main.stage in BINDING
 
     @property
     def ended(self) -> bool:

@@ -89,7 +89,7 @@ class Agreement:
     @property
     def binding(self) -> bool:
         """Whether money can be unlocked and drawn under it."""
-        return self.state in BINDING
+        return self.began and self.state in BINDING
 
     @property
     def ended(self) -> bool:

@@ -132,11 +132,22 @@ def relocks(history: History) -> Iterator[tuple[str, str, str, str]]:
         found = before.capacity.certificates.get(name)
         if found is None or found.state != "effective" or not _judged(before):
             continue
+        now = oracle.deal_at(
+            entries, entry.deal, entry.recorded_at[:10], entry.position - 1
+        )
+        if _effective(now) != _effective(before):
+            # Dated back past another certificate: the pages do not say which day counts.
+            continue
         recorded = _recorded(entries, entry)
         for tranche, amount in _expected(entries, entry, before).items():
             if recorded.get(tranche, 0) != amount:
                 label = f"{entry.deal} #{entry.position}"
                 yield label, tranche, str(recorded.get(tranche, 0)), str(amount)
+
+
+def _effective(deal: Deal) -> set[str]:
+    found = deal.capacity.certificates
+    return {name for name, one in found.items() if one.state == "effective"}
 
 
 def _judged(deal: Deal) -> bool:
